@@ -1,0 +1,40 @@
+"""Draw the figures of papers from their stored results, as SVG and PNG, byte for byte the same on the same versions."""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import matplotlib
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+
+from figures.style import STYLE
+from lab.ledger import results
+
+# Dates and version strings would make two identical drawings differ.
+METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+
+
+def draw(papers: list[str], home: Path | None = None, out: Path | None = None) -> list[Path]:
+    """Draw every figure of the papers into `out` (default: `figures` beside the store); returns the files written."""
+    folder = out or results.home(home) / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for slug in papers:
+        stored = results.read(slug, home)
+        for function in drawings(importlib.import_module(f"figures.{slug.replace('-', '_')}")):
+            with plt.rc_context(STYLE):
+                fig = function(stored)
+                for suffix, metadata in METADATA.items():
+                    path = folder / f"{slug}-{function.__name__.replace('_', '-')}.{suffix}"
+                    fig.savefig(path, metadata=metadata)
+                    written.append(path)
+                plt.close(fig)
+    return written
+
+
+def drawings(module: ModuleType) -> list:
+    """The figure functions of a module, in the order in which they stand there."""
+    return [f for f in vars(module).values() if getattr(f, "is_figure", False)]

@@ -1,0 +1,2 @@
+"""Fitting log-linear preference models to noisy pairs: estimates, their covariance, bounds, existence, flip rates
+from votes."""

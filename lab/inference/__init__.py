@@ -1,0 +1,2 @@
+"""Judges: running error analysis for exact checks, anytime-valid confidence sequences, rates, and the error
+budget."""

@@ -1,0 +1,1 @@
+"""The ledger: papers, claims, evidence and controls, judged and stored."""

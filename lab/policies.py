@@ -1,0 +1,96 @@
+"""Policies over a finite set of actions: tabular and log-linear softmax, KL divergence, and the KL-regularised optimum.
+
+Everything works with log-probabilities in nats; actions are the last axis and batch dimensions lead.
+Sources: `dpo-background` (KL-regularised optimum, implicit reward), `rdpo` (log-linear policies).
+"""
+
+from jaxtyping import Float
+
+from lab.arrays import Array, Real, check_finite, check_positive, floats, log_softmax, logsumexp, namespace
+
+
+def tabular(logits: Float[Array, "... actions"]) -> Float[Array, "... actions"]:
+    r"""Log-probabilities of the softmax policy, $\log\pi(a) = z_a - \log\sum_b e^{z_b}$.
+
+    A logit of −∞ removes an action. Raises ValueError if a logit is NaN or +∞.
+    """
+    xp = namespace(logits)
+    check_finite(logits=xp.where(logits == -xp.inf, xp.zeros_like(logits), logits))
+    return log_softmax(logits)
+
+
+def log_linear(
+    theta: Float[Array, "... features"],
+    features: Float[Array, "... actions features"],
+    *,
+    reference: Float[Array, "... actions"] | None = None,
+) -> Float[Array, "... actions"]:
+    r"""Log-probabilities of $\pi_\theta(a) \propto \pi_0(a)\, e^{\phi(a)^\top\theta}$.
+
+    `reference` holds $\log\pi_0$ (uniform when left out). Source: `rdpo`, setting.
+    """
+    theta, features = floats(theta, features)
+    check_finite(theta=theta, features=features)
+    xp = namespace(theta, features)
+    scores = xp.sum(features * theta[..., None, :], axis=-1)
+    return log_softmax(scores if reference is None else scores + reference)
+
+
+def kl_divergence(log_p: Float[Array, "... actions"], log_q: Float[Array, "... actions"]) -> Float[Array, "..."]:
+    r"""$\mathrm{KL}(p\|q) = \sum_a p(a)\,[\log p(a) - \log q(a)]$ in nats; actions with $p(a)=0$ contribute nothing."""
+    log_p, log_q = floats(log_p, log_q)
+    xp = namespace(log_p, log_q)
+    present = log_p > -xp.inf
+    difference = xp.where(present, log_p, xp.zeros_like(log_p)) - xp.where(present, log_q, xp.zeros_like(log_q))
+    return xp.sum(xp.exp(log_p) * difference, axis=-1)
+
+
+def implicit_reward(
+    log_p: Float[Array, "..."], log_reference: Float[Array, "..."], *, beta: Real
+) -> Float[Array, "..."]:
+    r"""$\beta\,\log[\pi(a)/\pi_{ref}(a)]$: the reward, up to a constant a prompt, whose optimum is $\pi$.
+
+    Raises ValueError if beta is not positive. Source: `dpo-background`, B3.
+    """
+    check_positive(beta=beta)
+    log_p, log_reference, beta = floats(log_p, log_reference, beta)
+    return beta * (log_p - log_reference)
+
+
+def regularised_optimum(
+    reward: Float[Array, "... actions"], log_reference: Float[Array, "... actions"], *, beta: Real
+) -> Float[Array, "... actions"]:
+    r"""Log-probabilities of $\pi^* \propto \pi_{ref}\, e^{r/\beta}$, the maximiser of `regularised_value`.
+
+    `beta` may carry batch dimensions. Raises ValueError if beta is not positive. Source: `dpo-background`, B1.
+    """
+    return log_softmax(_tilted(reward, log_reference, beta))
+
+
+def optimal_value(
+    reward: Float[Array, "... actions"], log_reference: Float[Array, "... actions"], *, beta: Real
+) -> Float[Array, "..."]:
+    r"""$\max_\pi J(\pi) = \beta\log\sum_a \pi_{ref}(a)\,e^{r(a)/\beta}$. Source: `dpo-background`, B1."""
+    tilted = logsumexp(_tilted(reward, log_reference, beta))
+    tilted, beta = floats(tilted, beta)
+    return beta * tilted
+
+
+def regularised_value(
+    log_p: Float[Array, "... actions"],
+    reward: Float[Array, "... actions"],
+    log_reference: Float[Array, "... actions"],
+    *,
+    beta: Real,
+) -> Float[Array, "..."]:
+    r"""$J(\pi) = \mathbb{E}_\pi r - \beta\,\mathrm{KL}(\pi\|\pi_{ref})$. Source: `dpo-background`, B1."""
+    check_positive(beta=beta)
+    log_p, reward, beta = floats(log_p, reward, beta)
+    xp = namespace(log_p, reward)
+    return xp.sum(xp.exp(log_p) * reward, axis=-1) - beta * kl_divergence(log_p, log_reference)
+
+
+def _tilted(reward: Array, log_reference: Array, beta: Real) -> Array:
+    check_positive(beta=beta)
+    reward, log_reference, beta = floats(reward, log_reference, beta)
+    return log_reference + reward / (beta[..., None] if beta.ndim else beta)

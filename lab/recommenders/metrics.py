@@ -1,0 +1,142 @@
+r"""Ranking metrics at a cutoff, with the conventions on which papers and code disagree as arguments.
+
+A list of items is ranked by score, ties in the order in which they stand. `relevance` may be 0 or 1, a probability of
+relevance, or an inverse-propensity weight $Y/\theta$: then the metrics are inverse-propensity estimates, and dividing
+by the list's total (`divisor="relevant"`) makes them self-normalised. Source: `mnar-clipped`, target metric and
+reference implementation 3.
+"""
+
+import math
+from typing import Literal
+
+from jaxtyping import Bool, Float
+
+from lab.arrays import Array, Real, check_between, check_same_shape, floats, namespace
+
+Discount = Literal["paper", "code"]
+Divisor = Literal["none", "relevant", "ideal"]
+
+
+def discounts(rank: Real, *, discount: Discount = "paper") -> Float[Array, "..."]:
+    r"""The weight of rank $z = 1, 2, \dots$: paper $1/\log_2(z+1)$; code 1 at first, then $1/\log_2 z$."""
+    check_between(1.0, math.inf, rank=rank)
+    (rank,) = floats(rank)
+    xp = namespace(rank)
+    if discount == "paper":
+        return 1.0 / xp.log2(rank + 1.0)
+    if discount == "code":
+        return 1.0 / xp.log2(xp.maximum(rank, xp.full_like(rank, 2.0)))
+    raise ValueError(f"discount = {discount!r}: must be 'paper' or 'code'")
+
+
+def dcg(
+    relevance: Float[Array, "... items"],
+    score: Float[Array, "... items"],
+    *,
+    cutoff: int,
+    discount: Discount = "paper",
+    divisor: Divisor = "none",
+    listed: Bool[Array, "... items"] | None = None,
+) -> Float[Array, "..."]:
+    r"""Discounted cumulative gain $\sum_{z \le K} c(z)\,\gamma_{(z)}$ of each list, for the item $(z)$ at rank $z$.
+
+    divisor: "none" (the paper), "relevant" ($\sum_i\gamma_i$, the authors' semi-synthetic code) or "ideal" (the
+    largest value any ranking attains: nDCG). A list without relevance is undefined under a divisor and gives NaN.
+    `listed` marks the candidates; other items are not ranked. Raises ValueError for a cutoff below 1 or negative
+    relevance.
+    """
+    relevance, ranked = _rank(relevance, score, cutoff, listed)
+    gain = _discounted(ranked, discount)
+    if divisor == "none":
+        return gain
+    if divisor == "relevant":
+        return _divide(gain, namespace(relevance).sum(relevance, axis=-1))
+    if divisor == "ideal":
+        best = namespace(relevance).sort(relevance, axis=-1, descending=True)[..., :cutoff]
+        return _divide(gain, _discounted(best, discount))
+    raise ValueError(f"divisor = {divisor!r}: must be 'none', 'relevant' or 'ideal'")
+
+
+def recall(
+    relevance: Float[Array, "... items"],
+    score: Float[Array, "... items"],
+    *,
+    cutoff: int,
+    divisor: Divisor = "relevant",
+    listed: Bool[Array, "... items"] | None = None,
+) -> Float[Array, "..."]:
+    r"""Relevance among the first $K$ ranks: over all of the list's ("relevant"), over the most that $K$ ranks can
+    hold ("ideal").
+
+    NaN and errors as in `dcg`.
+    """
+    relevance, ranked = _rank(relevance, score, cutoff, listed)
+    xp = namespace(relevance)
+    hits = xp.sum(ranked, axis=-1)
+    if divisor == "none":
+        return hits
+    if divisor == "relevant":
+        return _divide(hits, xp.sum(relevance, axis=-1))
+    if divisor == "ideal":
+        return _divide(hits, xp.sum(xp.sort(relevance, axis=-1, descending=True)[..., :cutoff], axis=-1))
+    raise ValueError(f"divisor = {divisor!r}: must be 'none', 'relevant' or 'ideal'")
+
+
+def average_precision(
+    relevance: Float[Array, "... items"],
+    score: Float[Array, "... items"],
+    *,
+    cutoff: int,
+    divisor: Divisor = "relevant",
+    listed: Bool[Array, "... items"] | None = None,
+) -> Float[Array, "..."]:
+    r"""$\sum_{z\le K} \gamma_{(z)}\,\frac1z\sum_{y\le z}\gamma_{(y)}$, the precision at each relevant rank; its mean
+    over users is MAP.
+
+    divisor: "relevant" (all relevant items: the semi-synthetic code), "ideal" (at most $K$ of them) or "none" (the
+    Yahoo! R3 code). Relevance must be 0 or 1. NaN and errors as in `dcg`.
+    """
+    check_between(0.0, 1.0, relevance=relevance)
+    relevance, ranked = _rank(relevance, score, cutoff, listed)
+    xp = namespace(relevance)
+    total = xp.sum(ranked * xp.cumulative_sum(ranked, axis=-1) / _ranks(ranked), axis=-1)
+    if divisor == "none":
+        return total
+    if divisor == "relevant":
+        return _divide(total, xp.sum(relevance, axis=-1))
+    if divisor == "ideal":
+        return _divide(total, xp.sum(xp.sort(relevance, axis=-1, descending=True)[..., :cutoff], axis=-1))
+    raise ValueError(f"divisor = {divisor!r}: must be 'none', 'relevant' or 'ideal'")
+
+
+def _rank(relevance: Array, score: Array, cutoff: int, listed: Array | None) -> tuple[Array, Array]:
+    """The relevance of the listed items (0 elsewhere), and of the first ranks."""
+    if cutoff < 1:
+        raise ValueError(f"cutoff = {cutoff}: must be at least 1")
+    check_same_shape(relevance=relevance, score=score)
+    check_between(0.0, math.inf, relevance=relevance)
+    relevance, score = floats(relevance, score)
+    xp = namespace(relevance, score)
+    if listed is not None:
+        check_same_shape(relevance=relevance, listed=listed)
+        relevance = xp.where(listed, relevance, xp.zeros_like(relevance))
+        score = xp.where(listed, score, xp.full_like(score, -math.inf))
+    order = xp.argsort(-score, axis=-1, stable=True)
+    return relevance, xp.take_along_axis(relevance, order[..., :cutoff], axis=-1)
+
+
+def _discounted(ranked: Array, discount: Discount) -> Array:
+    return namespace(ranked).sum(ranked * discounts(_ranks(ranked), discount=discount), axis=-1)
+
+
+def _ranks(ranked: Array) -> Array:
+    """1, 2, … along the last axis, in the list's type and on its device."""
+    xp = namespace(ranked)
+    return xp.cumulative_sum(xp.ones_like(ranked), axis=-1)
+
+
+def _divide(value: Array, total: Real) -> Array:
+    """NaN where there is nothing to divide by."""
+    xp = namespace(value)
+    some = total > 0
+    return xp.where(some, value / xp.where(some, total, xp.ones_like(total)), xp.full_like(value, math.nan))

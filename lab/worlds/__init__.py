@@ -1,0 +1,1 @@
+"""Small universes in which the truth is known."""

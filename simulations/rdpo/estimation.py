@@ -1,0 +1,299 @@
+"""Estimation from noisy pairs in log-linear worlds (`rdpo`, C5 and C6): the bound, its rates, the exact covariance, a
+wrong rate.
+
+Data sets are tables of counts drawn from the exact probabilities of the world's pairs, so a million pairs cost what a
+thousand do. The plain loss is the robust one at rate 0.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.special import chdtri
+
+from lab.arrays import sigmoid
+from lab.estimation.bounds import error_bound
+from lab.estimation.covariance import likelihood_information, robust_covariance, second_moment
+from lab.estimation.linear import inverse, pivots
+from lab.ledger.evidence import evidence
+from lab.ledger.findings import at_most, below, equal, exponent, mean_at_least, mean_equals
+from lab.objectives.logistic import (
+    conservative_dpo,
+    conservative_dpo_minimiser,
+    noisy_likelihood_dpo,
+    robust_dpo,
+    robust_dpo_minimiser,
+)
+from lab.worlds.family import family, log_uniform, normal, uniform, world
+from lab.worlds.log_linear import LogLinear
+from simulations.rdpo.setting import counts, distance, estimate, limit, log_linear_world, root_mean_square, with_rate
+
+SIZES = (4_000, 16_000, 64_000, 256_000)
+DIMENSIONS = (2, 4, 8, 16)
+RATES = (0.0, 0.2, 0.4)
+DELTA = 0.05
+
+# ── C5: the bound holds ──
+
+
+def bounded_world(shift: float = 0.4) -> LogLinear:
+    """The sheet's setting: d = 4, features of length at most 1 (a fifth column is empty), reference and truth in a
+    ball."""
+    base = log_linear_world(0.0)
+    features = base.features * (np.arange(5) < 4)
+    direction = np.array([1.0, -1.0, 1.0, 1.0, 0.0]) / 2
+    return replace(
+        base,
+        features=features / np.max(np.linalg.norm(features, axis=-1)),
+        theta=shift / 2 * direction,
+        reference_theta=-shift / 2 * direction,
+    )
+
+
+@evidence("rdpo/estimation-error-bound", kind="sampled", over=bounded_world(), size=256)
+def error_within_bound(base, draw, loss=robust_dpo, assumed=lambda rate: rate):
+    """Bound against error in the norm of the drawn features, the estimate being sought in the ball (B = ¼, so shifts
+    up to ½)."""
+    sizes = (2_000, 20_000, 1_000_000)
+    rng, columns = draw.rng, []
+    for rate in RATES:
+        won, lost = counts(with_rate(base, rate), rng, sizes, draw.size)
+        theta, _ = estimate(loss, base.pair_features, won, lost, flip_rate=assumed(rate), radius=0.5)
+        moment = second_moment(base.pair_features, (won + lost) / np.asarray(sizes, float)[:, None])
+        bound = error_bound(np.asarray(sizes, float), dimension=4.0, beta=1.0, flip_rate=rate, margin=1.0, delta=DELTA)
+        columns.append(distance(theta, base.shift, moment) <= bound)
+    return mean_at_least(np.concatenate(columns, axis=1).astype(float), np.full(9, 1 - DELTA), low=0.0, high=1.0)
+
+
+error_within_bound.control("half the flip rate assumed", assumed=lambda _: lambda rate: rate / 2)
+error_within_bound.control("the plain loss", assumed=lambda _: lambda rate: 0.0)
+error_within_bound.control("the conservative loss", loss=lambda _: conservative_dpo)
+error_within_bound.control("the truth lies outside the ball", over=bounded_world(shift=1.0))
+
+
+# ── C5: the rates in n and in d ──
+
+
+def deficient_world() -> LogLinear:
+    """The last feature is the sum of two others: a direction that no pair distinguishes."""
+    base = log_linear_world(0.2)
+    features = base.features.copy()
+    features[..., -1] = features[..., 0] + features[..., 1]
+    return replace(base, features=features)
+
+
+@evidence("rdpo/estimation-rate-in-size", kind="rate", over=log_linear_world(0.2), size=2048)
+def error_against_size(base, draw, loss=robust_dpo, assumed=None, euclidean=False):
+    won, lost = counts(base, draw.rng, SIZES, draw.size)
+    rate = float(base.flip_rate) if assumed is None else assumed
+    theta, _ = estimate(loss, base.pair_features, won, lost, flip_rate=rate)
+    moment = np.eye(base.shift.size) if euclidean else base.second_moment()
+    errors = distance(theta, base.shift, moment)
+    return exponent(
+        SIZES, root_mean_square(errors), between=(-0.58, -0.42), predicted=-0.5, series=_predictions(base, moment)
+    )
+
+
+error_against_size.control("the plain loss: the error stops at its bias", assumed=0.0)
+error_against_size.control("the conservative loss", loss=lambda _: conservative_dpo)
+error_against_size.control("a flip rate of 0.25 assumed, 0.2 true", assumed=0.25)
+error_against_size.control(
+    "features that determine each other: in Euclidean norm the unseen direction stays",
+    over=deficient_world(),
+    euclidean=True,
+)
+error_against_size.control(
+    "features that determine each other: in the norm of the features the rate remains",
+    over=deficient_world(),
+    expected="holds",
+)
+
+
+def _predictions(base: LogLinear, moment: np.ndarray) -> dict[str, np.ndarray]:
+    """Root mean squared error by the sandwich where it exists, and the limits of the other losses."""
+    if np.linalg.matrix_rank(base.second_moment()) < moment.shape[0]:
+        return {}
+    table = (base.pair_features, base.pair_probabilities, base.margins)
+    setting = {"beta": 1.0, "flip_rate": float(base.flip_rate)}
+    robust = np.trace(moment @ robust_covariance(*table, **setting))
+    likelihood = np.trace(moment @ np.linalg.inv(likelihood_information(*table, **setting)))
+    limits = [
+        limit(robust_dpo, base, 0.0),
+        limit(conservative_dpo, base, setting["flip_rate"]),
+        limit(robust_dpo, base, 0.25),
+    ]
+    return {
+        "robust": np.sqrt(robust / np.asarray(SIZES)),
+        "likelihood": np.sqrt(likelihood / np.asarray(SIZES)),
+        "plateaus": np.array([distance(x, base.shift, moment) for x in limits]),
+    }
+
+
+@evidence("rdpo/estimation-rate-in-dimension", kind="rate", size=2048)
+def error_against_dimension(draw, rank=None):
+    """Worlds of growing dimension with margins of one spread; short features are filled up with empty columns."""
+    rng, errors, expected = draw.rng, [], []
+    for d in DIMENSIONS:
+        base = _wide_world(d, rank or d)
+        won, lost = counts(base, rng, (64_000,), draw.size)
+        theta, _ = estimate(robust_dpo, base.pair_features, won, lost, flip_rate=0.2)
+        errors.append(root_mean_square(distance(theta[:, 0], base.shift, base.second_moment())))
+        expected.append(_expected_error(base, rank or d) / np.sqrt(64_000))
+    series = {"theory": np.array(expected)}
+    return exponent(DIMENSIONS, np.stack(errors, axis=1), between=(0.4, 0.6), predicted=0.5, series=series)
+
+
+error_against_dimension.control("columns are added but the rank stays 2", rank=2)
+
+
+def _expected_error(base: LogLinear, rank: int) -> float:
+    """Root of the trace of moment times sandwich, on the coordinates that carry the rank."""
+    x, moment = base.pair_features[:, :rank], base.second_moment()[:rank, :rank]
+    covariance = robust_covariance(x, base.pair_probabilities, base.margins, beta=1.0, flip_rate=0.2)
+    return float(np.sqrt(np.trace(moment @ covariance)))
+
+
+def _wide_world(dimension: int, rank: int) -> LogLinear:
+    base = log_linear_world(0.2, features=max(DIMENSIONS), signal=0.25)
+    used = (np.arange(max(DIMENSIONS)) < dimension).astype(float)
+    features = base.features * used
+    if rank < dimension:
+        features = features[..., :rank] @ np.random.default_rng(2).normal(size=(rank, used.size)) / np.sqrt(rank) * used
+    theta = 0.25 * used / np.sqrt(dimension)
+    return replace(base, features=features, theta=theta)
+
+
+# ── C6: the exact covariance, and how sharp 1/(1 − 2ε) is ──
+
+small_worlds = family(
+    LogLinear,
+    features=normal(shape=(3, 4, 3)),
+    theta=normal(0.7, shape=(3,)),
+    reference_theta=normal(0.3, shape=(3,)),
+    context_logits=normal(0.5, shape=(3,)),
+    beta=log_uniform(0.3, 3.0),
+    flip_rate=uniform(0.02, 0.45),
+)
+
+
+def _covariance(base, rate):
+    return robust_covariance(base.pair_features, base.pair_probabilities, base.margins, beta=base.beta, flip_rate=rate)
+
+
+@evidence("rdpo/flip-factor-exact", kind="exact", over=small_worlds)
+def error_ratio_is_the_printed_factor(base, signal=1.0):
+    """Asymptotic standard deviation of the first coordinate with flips over that without, against 1/(1 − 2ε)."""
+    base = replace(base, theta=base.reference_theta + signal * base.shift)
+    ratio = np.sqrt(_covariance(base, base.flip_rate)[..., 0, 0] / _covariance(base, 0.0 * base.flip_rate)[..., 0, 0])
+    return equal(ratio, 1.0 / (1.0 - 2.0 * base.flip_rate), series={"rate": base.flip_rate, "ratio": ratio})
+
+
+error_ratio_is_the_printed_factor.control("no signal: every label is a fair coin", signal=0.0)
+
+
+@evidence("rdpo/flip-factor-lower-bound", kind="exact", over=small_worlds)
+def error_ratio_exceeds_the_printed_factor(base, corrected=True):
+    """The same ratio is never less; control: the score of the plain loss, whose flips are not corrected for, is less
+    noisy."""
+    factor = 1.0 / (1.0 - 2.0 * base.flip_rate)
+    ratio = np.sqrt(_covariance(base, base.flip_rate)[..., 0, 0] / _covariance(base, 0.0 * base.flip_rate)[..., 0, 0])
+    return at_most(factor, ratio if corrected else ratio / factor)
+
+
+error_ratio_exceeds_the_printed_factor.control("labels not corrected for", corrected=False)
+
+
+@evidence("rdpo/sandwich-covariance", kind="sampled", over=log_linear_world(0.0), size=1024)
+def ellipsoid_by_sandwich(base, draw, covariance="sandwich"):
+    """The ellipsoid that should hold nine tenths of the estimates from a million pairs does, at three flip rates."""
+    inside = []
+    for rate, (won, lost) in zip(RATES, _million(base, draw), strict=True):
+        theta, _ = estimate(robust_dpo, base.pair_features, won, lost, flip_rate=rate)
+        expected = _covariance(base, rate) if covariance == "sandwich" else _covariance(base, 0.0) / (1 - 2 * rate) ** 2
+        inside.append(_in_ellipsoid(theta - base.shift, expected))
+    return mean_equals(np.stack(inside, axis=1), np.full(3, 0.9), within=0.04, low=0.0, high=1.0)
+
+
+ellipsoid_by_sandwich.control("the covariance without flips, times the printed factor squared", covariance="printed")
+
+
+@evidence("rdpo/likelihood-covariance", kind="sampled", over=log_linear_world(0.0), size=1024)
+def ellipsoid_by_information(base, draw, covariance="information"):
+    """The same for the noisy-likelihood estimate and the inverse of its information."""
+    inside, rates = [], RATES[1:]  # without flips it is the plain loss
+    for rate, (won, lost) in zip(rates, _million(base, draw, rates), strict=True):
+        theta, _ = estimate(noisy_likelihood_dpo, base.pair_features, won, lost, flip_rate=rate)
+        table = (base.pair_features, base.pair_probabilities, base.margins)
+        information = likelihood_information(*table, beta=1.0, flip_rate=rate)
+        inside.append(
+            _in_ellipsoid(
+                theta - base.shift, inverse(information) if covariance == "information" else _covariance(base, 0.0)
+            )
+        )
+    return mean_equals(np.stack(inside, axis=1), np.full(2, 0.9), within=0.05, low=0.0, high=1.0)
+
+
+ellipsoid_by_information.control("the covariance without flips", covariance="clean")
+
+MILLION = 1_000_000
+
+
+def _million(base, draw, rates=RATES):
+    rng = draw.rng
+    return [with_rate(base, rate).sample_counts(rng, MILLION, draw.size) for rate in rates]
+
+
+def _in_ellipsoid(error, covariance):
+    return (distance(error, 0.0, np.linalg.inv(covariance)) ** 2 * MILLION <= chdtri(error.shape[-1], 0.1)).astype(
+        float
+    )
+
+
+@evidence("rdpo/likelihood-efficiency", kind="exact", over=small_worlds)
+def robust_minus_likelihood_is_positive(base, reverse=False):
+    """Pivots of the difference of the two covariances: none is negative, so no linear function is estimated better."""
+    table = (base.pair_features, base.pair_probabilities, base.margins)
+    likelihood = inverse(likelihood_information(*table, beta=base.beta, flip_rate=base.flip_rate))
+    difference = _covariance(base, base.flip_rate) - likelihood
+    return at_most(0.0, pivots(-difference if reverse else difference))
+
+
+robust_minus_likelihood_is_positive.control("the other way round", reverse=True)
+
+
+# ── A wrong flip rate ──
+
+
+@evidence("rdpo/wrong-flip-rate-limit", kind="rate", over=log_linear_world(0.2), size=2048)
+def error_against_predicted_limit(base, draw, target="limit"):
+    """With 0.25 assumed and 0.2 true the estimate goes to the fit of the population, not to the truth."""
+    won, lost = counts(base, draw.rng, SIZES, draw.size)
+    theta, _ = estimate(robust_dpo, base.pair_features, won, lost, flip_rate=0.25)
+    assumed = np.linspace(0.0, 0.25, 51)
+    limits = limit(robust_dpo, base, assumed)
+    errors = distance(theta, limits[-1] if target == "limit" else base.shift, base.second_moment())
+    plateaus = distance(limits, base.shift, base.second_moment())
+    series = {"assumed": assumed, "plateau": plateaus}
+    return exponent(SIZES, root_mean_square(errors), between=(-0.58, -0.42), predicted=-0.5, series=series)
+
+
+error_against_predicted_limit.control("measured from the truth", target="truth")
+
+
+@world
+class NoFlips:
+    """A pair whose labels carry Bradley–Terry noise alone, and a wrongly assumed flip rate below its minority share."""
+
+    margin: np.ndarray
+    share: np.ndarray
+
+
+@evidence(
+    "rdpo/over-correction", kind="exact", over=family(NoFlips, margin=uniform(0.05, 4.0), share=uniform(0.05, 0.95))
+)
+def clean_margins_are_inflated(pair, minimiser=robust_dpo_minimiser):
+    """No label was flipped, some flips are assumed: the margin of the tabular minimiser exceeds the true one."""
+    win_rate = sigmoid(pair.margin)
+    return below(pair.margin, minimiser(win_rate, beta=1.0, flip_rate=pair.share * sigmoid(-pair.margin)))
+
+
+clean_margins_are_inflated.control("smoothing the labels shrinks it", minimiser=lambda _: conservative_dpo_minimiser)
