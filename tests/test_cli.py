@@ -32,6 +32,7 @@ def home(tmp_path_factory):
 @pytest.fixture
 def here(home, monkeypatch, capsys):
     """Runs `lab ARGUMENTS` in this process, with the toy catalogue: returns (exit code, stdout, stderr)."""
+    monkeypatch.delenv("COLUMNS", raising=False)  # parallel test runners set it for their workers
     monkeypatch.setattr(catalogue, "FOLDER", CATALOGUE)
     monkeypatch.setattr(plan, "PACKAGE", "tests.ledger.toys")
 

@@ -77,12 +77,12 @@ def _ceiling(points: Points, candidate: float) -> float:
     slope = weights @ gain  # g'(0)
     if slope <= 0:
         return 0.0
-    f = min(slope / (weights @ gain**2), 0.99)
+    f = min(float(slope / (weights @ gain**2)), 0.99)
     shares = 1 + f * gain
     value, turned = weights @ np.log(shares), weights @ (gain / shares)
     if turned >= 0:
-        return value + turned * (1 - f)
-    return slope * (value - turned * f) / (slope - turned)  # where the tangents meet
+        return float(value + turned * (1 - f))
+    return float(slope * (value - turned * f) / (slope - turned))  # where the tangents meet
 
 
 def lower_bound(points: Points, *, alpha: float) -> float:
