@@ -13,7 +13,7 @@ install: .venv/installed
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[data,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[data,dev,proofs]"
 	$(BIN)/python -m pip install --quiet --no-deps recbole==1.2.1
 	touch $@
 

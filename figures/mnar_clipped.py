@@ -92,18 +92,18 @@ def popularity_as_propensity(results):
     ax.plot(
         [0.0], checked.estimate, marker=look["marker"], color=look["color"], linestyle="none", label="checked (η = 1/2)"
     )
-    other = checked.controls["power 1, and exposed items are the relevant ones"]
+    other = checked.controls["power 3/2 over-corrects"]
     ax.plot(
-        [0.8],
+        [0.0],
         other.estimate,
         marker="o",
         color=look["color"],
         fillstyle="none",
         linestyle="none",
-        label="its control (η = 1)",
+        label="its control (η = 3/2)",
     )
     ax.set(xlabel="correlation of log exposure and log relevance over items", ylabel="slope of log θ̂ on log θ",
-           title="below 1: rare items get too little weight", ylim=(0, 1.6))  # fmt: skip
+           title="below 1: rare items get too little weight", ylim=(0, 1.9))  # fmt: skip
     ax.legend(loc="upper left", ncols=2)
     return fig
 

@@ -116,7 +116,7 @@ def check_finite(**named: Any) -> None:
 
 def check_between(low: float, high: float, *, open_low: bool = False, open_high: bool = False, **named: Any) -> None:
     """Raise ValueError naming the first argument with a value outside [low, high] (NaN is outside)."""
-    legal = f"must lie in {'(' if open_low else '['}{low:g}, {high:g}{')' if open_high or math.isinf(high) else ']'}"
+    legal = f"must lie in {'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
 
     def inside(x: Any, xp: Any) -> Any:
         above = (x > low) if open_low else (x >= low)

@@ -30,6 +30,8 @@ def plackett_luce(reward: Float[Array, "... ranked"]) -> Float[Array, "..."]:
     Two items give Bradley–Terry's $\log\sigma(r_1 - r_2)$.
     """
     check_finite(reward=reward)
+    if reward.ndim == 0 or reward.shape[-1] == 0:
+        raise ValueError(f"reward has shape {tuple(reward.shape)}: the last axis must hold at least one item")
     xp = namespace(reward)
     total = xp.zeros_like(reward[..., 0])
     remaining = reward[..., -1]
@@ -53,16 +55,18 @@ def check_preference_matrix(preference_matrix: Float[Array, "... actions actions
 def flipped(probability: Real, *, flip_rate: Real) -> Float[Array, "..."]:
     r"""Probability of a label seen through random flips: $\tilde p = (1-2\varepsilon)\,p + \varepsilon$.
 
-    Raises ValueError unless 0 ≤ flip_rate < 1/2. Source: `rdpo`, C2.
+    Raises ValueError unless 0 ≤ flip_rate < 1/2 and 0 ≤ probability ≤ 1. Source: `rdpo`, C2.
     """
     check_flip_rate(flip_rate)
+    check_between(0.0, 1.0, probability=probability)
     probability, flip_rate = floats(probability, flip_rate)
     return (1.0 - 2.0 * flip_rate) * probability + flip_rate
 
 
 def unflipped(probability: Real, *, flip_rate: Real) -> Float[Array, "..."]:
-    r"""Inverse of `flipped`: $p = (\tilde p - \varepsilon)/(1 - 2\varepsilon)$; it may leave [0, 1]."""
+    r"""Inverse of `flipped`: $p = (\tilde p - \varepsilon)/(1 - 2\varepsilon)$; it may leave [0, 1]. Raises as that."""
     check_flip_rate(flip_rate)
+    check_between(0.0, 1.0, probability=probability)
     probability, flip_rate = floats(probability, flip_rate)
     return (probability - flip_rate) / (1.0 - 2.0 * flip_rate)
 
@@ -71,9 +75,10 @@ def noisy_log_likelihood(margin: Real, *, flip_rate: Real) -> Float[Array, "..."
     r"""$\log[(1-2\varepsilon)\,\sigma(h) + \varepsilon]$: log-probability of a Bradley–Terry label seen through flips.
 
     Computed as $\log[(1-\varepsilon)\sigma(h) + \varepsilon\sigma(-h)]$ in log space. Raises ValueError unless
-    0 ≤ flip_rate < 1/2. Source: `rdpo`, C6.
+    0 ≤ flip_rate < 1/2 and the margin is finite. Source: `rdpo`, C6.
     """
     check_flip_rate(flip_rate)
+    check_finite(margin=margin)
     margin, flip_rate = floats(margin, flip_rate)
     xp = namespace(margin, flip_rate)
     noisy = flip_rate > 0

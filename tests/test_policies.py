@@ -137,3 +137,27 @@ def test_bad_input_is_refused():
         ):
             with pytest.raises(ValueError, match=r"beta = .*must be positive and finite"):
                 call(beta)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_are_refused(bad):
+    reward, log_p, log_q = random()
+    wrong = np.full_like(reward, bad)
+    calls = {
+        "reference": lambda: policies.log_linear(np.ones(1), np.ones((4, 1)), reference=np.full(4, bad)),
+        "log_p": lambda: policies.kl_divergence(wrong, log_q),
+        "log_q": lambda: policies.kl_divergence(log_p, wrong),
+        "log_reference": lambda: policies.implicit_reward(log_p, wrong, beta=1.0),
+        "reward": lambda: policies.regularised_optimum(wrong, log_q, beta=1.0),
+        " reward": lambda: policies.optimal_value(wrong, log_q, beta=1.0),
+        "  reward": lambda: policies.regularised_value(log_p, wrong, log_q, beta=1.0),
+    }
+    for named, call in calls.items():
+        with pytest.raises(ValueError, match=f"{named.strip()} = {bad:g}.*must be finite"):
+            call()
+
+
+def test_an_impossible_action_of_the_reference_stays_impossible():
+    reference = np.array([0.0, -np.inf])
+    assert np.exp(policies.regularised_optimum(np.array([0.0, 9.0]), reference, beta=1.0)).tolist() == [1.0, 0.0]
+    assert policies.log_linear(np.ones(1), np.ones((2, 1)), reference=reference).tolist() == [0.0, -np.inf]

@@ -127,6 +127,20 @@ def test_rates_that_carry_no_information_are_refused(rate):
             function(0.3, flip_rate=rate)
 
 
+@pytest.mark.parametrize("wrong", [-0.1, 1.5, np.nan])
+def test_what_is_no_probability_is_refused(wrong):
+    for function in (preferences.flipped, preferences.unflipped):
+        with pytest.raises(ValueError, match=rf"probability = {wrong:g}.*must lie in \[0, 1\]"):
+            function(np.array([0.5, wrong]), flip_rate=0.1)
+
+
+def test_margins_that_are_not_finite_and_empty_rankings_are_refused():
+    with pytest.raises(ValueError, match="margin = inf"):
+        preferences.noisy_log_likelihood(np.array([0.0, np.inf]), flip_rate=0.1)
+    with pytest.raises(ValueError, match="at least one item"):
+        preferences.plackett_luce(np.empty((2, 0)))
+
+
 def test_rewards_that_are_not_finite_are_refused():
     for function in (preferences.bradley_terry, preferences.plackett_luce):
         with pytest.raises(ValueError, match="reward = nan"):

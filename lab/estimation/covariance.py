@@ -7,7 +7,7 @@ derived.
 
 from jaxtyping import Float
 
-from lab.arrays import Array, Real, check_flip_rate, floats, namespace, sigmoid
+from lab.arrays import Array, Real, check_between, check_flip_rate, floats, namespace, sigmoid
 from lab.estimation.linear import inverse
 from lab.objectives.logistic import dpo_curvature
 from lab.preferences import flipped
@@ -84,6 +84,7 @@ def likelihood_information(
 
 
 def _scaled(beta: Real, margins: Array, probabilities: Array) -> tuple[Array, Array, Array]:
+    check_between(0.0, float("inf"), probabilities=probabilities)
     beta, margins, probabilities = floats(beta, margins, probabilities)
     beta = beta[..., None] if beta.ndim else beta
     return beta, beta * margins, probabilities

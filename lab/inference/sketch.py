@@ -44,7 +44,7 @@ class Sketch:
 
     def _fold(self) -> None:
         """Split the waiting observations over the grid, which the first ones lay out and new extremes extend."""
-        x = np.sort(np.concatenate(self._pending))
+        x = np.sort(self._pending[0] if len(self._pending) == 1 else np.concatenate(self._pending))
         self._pending, self._waiting = [], 0
         if len(self._grid) == 0:
             quantiles = x[np.linspace(0, len(x) - 1, CAPACITY // 2).astype(int)]
@@ -58,10 +58,10 @@ class Sketch:
         # Observations of cell i stand between starts[i] and starts[i + 1]; the last cell is the top point alone.
         starts = np.r_[np.searchsorted(x, self._grid, side="left"), len(x)]
         counts = np.diff(starts).astype(float)
-        excess = x - np.repeat(self._grid, np.diff(starts))
         filled = np.flatnonzero(counts[:-1])
         if len(filled):
-            cell_excess = np.add.reduceat(excess, starts[filled])
+            inside = x[: starts[-2]]  # all but the observations at the top point itself
+            cell_excess = np.add.reduceat(inside, starts[filled]) - counts[filled] * self._grid[filled]
             share = np.clip(cell_excess / np.diff(self._grid)[filled], 0.0, counts[filled])
             counts[filled] -= share
             counts[filled + 1] += share

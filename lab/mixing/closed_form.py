@@ -59,13 +59,20 @@ def mixed(
 def bias(
     weight: Real, bias_trace: Float[Array, "... dim"], bias_empty: Float[Array, "... dim"]
 ) -> Float[Array, "... dim"]:
-    r"""Bias of the mixture, $\alpha b_t + (1-\alpha) b_e$."""
+    r"""Bias of the mixture, $\alpha b_t + (1-\alpha) b_e$. Raises ValueError unless all is finite, of one shape."""
+    check_finite(weight=weight, bias_trace=bias_trace, bias_empty=bias_empty)
+    check_same_shape(bias_trace=bias_trace, bias_empty=bias_empty)
     bias_trace, bias_empty, weight = floats(bias_trace, bias_empty, weight)
     return _beside(weight) * bias_trace + (1.0 - _beside(weight)) * bias_empty
 
 
 def variance(weight: Real, var_trace: Real, var_empty: Real, cov: Real) -> Float[Array, "..."]:
-    r"""Variance of the mixture, $\alpha^2 S_t + (1-\alpha)^2 S_e + 2\alpha(1-\alpha) S_{te}$. Source: `bvpo`, C1."""
+    r"""Variance of the mixture, $\alpha^2 S_t + (1-\alpha)^2 S_e + 2\alpha(1-\alpha) S_{te}$.
+
+    Raises ValueError unless all is finite and the variances are not negative. Source: `bvpo`, C1.
+    """
+    _check_spreads(var_trace, var_empty, cov)
+    check_finite(weight=weight)
     weight, var_trace, var_empty, cov = floats(weight, var_trace, var_empty, cov)
     rest = 1.0 - weight
     return weight * weight * var_trace + rest * rest * var_empty + 2.0 * weight * rest * cov
@@ -213,6 +220,7 @@ def averaged(moments: Moments, *, traces: Real, within: Real) -> Moments:
     over the data. Biases and the covariance with the empty-trace gradient do not change. Source: `bvpo`, C8 (derived).
     """
     check_between(1.0, float("inf"), traces=traces)
+    check_between(0.0, float("inf"), within=within)
     return moments._replace(var_trace=moments.var_trace - (1.0 - 1.0 / traces) * within)
 
 
@@ -228,7 +236,7 @@ def sgd_bound(
     check_positive(step_size=step_size, smoothness=smoothness)
     if steps < 1:
         raise ValueError(f"steps = {steps}: must be at least 1")
-    check_between(0.0, float("inf"), initial_gap=initial_gap)
+    check_between(0.0, float("inf"), initial_gap=initial_gap, mean_step_error=mean_step_error)
     initial_gap, mean_step_error, step_size = floats(initial_gap, mean_step_error, step_size)
     check_between(0.0, 1.0, **{"step_size · smoothness": step_size * smoothness})
     return 2.0 * initial_gap / (step_size * steps) + mean_step_error
@@ -251,9 +259,11 @@ def _parts(
 
 def check_apart(denominator: Array) -> None:
     """Raise ValueError where the mean squared distance of the estimators is 0 (or, by rounding, below)."""
-    if not is_traced(denominator) and not bool(namespace(denominator).all(denominator > 0)):
+    xp = namespace(denominator)
+    if not is_traced(denominator) and not bool(xp.all(denominator > 0)):
         raise ValueError(
-            "mean squared distance of the two estimators = 0: they coincide, and every weight gives the same error"
+            f"mean squared distance of the two estimators = {float(xp.min(denominator)):g}: must be positive; "
+            "where they coincide, every weight gives the same error"
         )
 
 
@@ -261,10 +271,14 @@ def _check_moments(
     bias_trace: Array, bias_empty: Array, var_trace: Real, var_empty: Real, cov: Real, smoothness_step: Real
 ) -> None:
     check_same_shape(bias_trace=bias_trace, bias_empty=bias_empty)
-    check_finite(bias_trace=bias_trace, bias_empty=bias_empty, cov=cov)
-    check_between(0.0, float("inf"), var_trace=var_trace, var_empty=var_empty)
-    check_finite(var_trace=var_trace, var_empty=var_empty)
+    check_finite(bias_trace=bias_trace, bias_empty=bias_empty)
+    _check_spreads(var_trace, var_empty, cov)
     check_positive(smoothness_step=smoothness_step)
+
+
+def _check_spreads(var_trace: Real, var_empty: Real, cov: Real) -> None:
+    check_between(0.0, float("inf"), var_trace=var_trace, var_empty=var_empty)
+    check_finite(var_trace=var_trace, var_empty=var_empty, cov=cov)
 
 
 def dot(x: Array, y: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Float
 
-from lab.arrays import Array, Real, check_positive, floats
+from lab.arrays import Array, Real, check_flip_rate, check_positive, floats
 from lab.objectives.hinge import hinge
 from lab.objectives.logistic import conservative_dpo, dpo, robust_dpo
 from lab.objectives.squared import ipo
@@ -41,6 +41,7 @@ def dpo_beta_like_ipo(beta: Real) -> Float[Array, "..."]:
 def robust_ipo_beta(beta: Real, *, flip_rate: Real) -> Float[Array, "..."]:
     r"""The beta with which plain IPO is robust IPO, $\beta(1-2\varepsilon)$. Source: `rdpo`, C8."""
     check_positive(beta=beta)
+    check_flip_rate(flip_rate)
     beta, flip_rate = floats(beta, flip_rate)
     return beta * (1.0 - 2.0 * flip_rate)
 
@@ -60,8 +61,11 @@ def from_trl(
 
     Two traps: since 0.29 `sigmoid` ignores label_smoothing (before, it was the conservative loss), and `ipo` averages
     log-ratios over tokens, so that its target depends on the length unless every response has one token.
-    Raises ValueError for a loss that is not among sigmoid, robust, hinge, ipo.
+    Raises ValueError for a loss that is not among sigmoid, robust, hinge, ipo, a beta that is not positive and a
+    label_smoothing outside [0, 1/2) (TRL warns and goes on).
     """
+    check_positive(beta=beta)
+    check_flip_rate(label_smoothing, name="label_smoothing")
     if loss_type == "sigmoid":
         if release < (0, 29) and label_smoothing > 0:
             return Translated(conservative_dpo, {"beta": beta, "flip_rate": label_smoothing}, "sum")

@@ -33,10 +33,12 @@ def existence(features: Float[Array, "pairs features"], labels: Any) -> Existenc
     The program is the dual of the maximum above: the largest $\lambda = 1/s^*$ with
     $\sum_i t_i x_i = \lambda\sum_i y_i x_i$ and $|t_i| \le 1$, one row a feature; the multipliers of its rows are the
     direction. Accuracy: that of HiGHS, about 1e-9. Labels that cancel exactly have rate 1/2 and direction 0.
-    Raises ValueError for non-finite features, labels other than ±1, and lengths that differ.
+    Raises ValueError for no pairs, non-finite features, labels other than ±1, and lengths that differ.
     """
     check_finite(features=features)
     x, y = np.asarray(features, dtype=float), np.asarray(labels, dtype=float)
+    if x.ndim != 2 or x.shape[0] == 0:
+        raise ValueError(f"features has shape {x.shape}: must be (pairs, features) with at least one pair")
     if y.shape != x.shape[:1]:
         raise ValueError(f"labels has shape {y.shape}: must be one label for each of the {x.shape[0]} pairs")
     if not np.all(np.abs(y) == 1):
@@ -86,6 +88,7 @@ def slope_at_infinity(
     """
     check_flip_rate(flip_rate)
     check_positive(beta=beta)
+    check_finite(direction=direction, features=features, labels=labels)
     direction, features, labels, beta, flip_rate = floats(direction, features, labels, beta, flip_rate)
     xp = namespace(features)
     along = xp.sum(features * direction[..., None, :], axis=-1)

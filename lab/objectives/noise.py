@@ -36,6 +36,19 @@ def compound_flip_rate(first: Real, second: Real) -> Float[Array, "..."]:
     return first * (1.0 - second) + second * (1.0 - first)
 
 
+def break_even_batch(flip_rate: Real) -> Float[Array, "..."]:
+    r"""$\frac{4(1-\varepsilon)^2}{(1-2\varepsilon)^2}$: on one repeated pair the robust gradient has a smaller mean
+    squared error than DPO's exactly for batches larger than this.
+
+    Bias² + variance: $\varepsilon^2 + \varepsilon(1-\varepsilon)/B$ against
+    $\varepsilon(1-\varepsilon)(1-2\varepsilon)^{-2}/B$. Raises ValueError unless 0 ≤ flip_rate < 1/2.
+    Source: `rdpo`, C4 (derived).
+    """
+    check_flip_rate(flip_rate)
+    (flip_rate,) = floats(flip_rate)
+    return 4.0 * (1.0 - flip_rate) ** 2 / (1.0 - 2.0 * flip_rate) ** 2
+
+
 def robust(loss: PairwiseLoss, *, flip_rate: Real) -> PairwiseLoss:
     r"""The loss whose expectation over flips is the clean `loss`, for any pairwise loss $\ell$:
 

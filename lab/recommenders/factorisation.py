@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jaxtyping import Float, Int
 
 from lab.arrays import Array, Real
@@ -57,30 +58,6 @@ def start(rng: np.random.Generator, users: int, items: int, *, dim: int = 10, bi
     return Factors(table(users), table(items), np.asarray(1e-3 * biased, np.float32))
 
 
-class Adam(NamedTuple):
-    """Moments of Adam and the number of steps taken (decays 0.9 and 0.999, ε = 1e-8: Kingma and Ba, 2015)."""
-
-    first: Any
-    second: Any
-    steps: Array
-
-
-def adam_start(parameters: Any) -> Adam:
-    """No step taken yet."""
-    zeros = jax.tree.map(jnp.zeros_like, parameters)
-    return Adam(zeros, zeros, jnp.zeros((), jnp.float32))
-
-
-def adam_step(parameters: Any, gradient: Any, state: Adam, *, step_size: Real) -> tuple[Any, Adam]:
-    """One step down the gradient: the new parameters and the new state."""
-    steps = state.steps + 1
-    first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, state.first, gradient)
-    second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, state.second, gradient)
-    size = step_size * jnp.sqrt(1 - 0.999**steps) / (1 - 0.9**steps)
-    moved = jax.tree.map(lambda x, m, v: x - size * m / (jnp.sqrt(v) + 1e-8), parameters, first, second)
-    return moved, Adam(first, second, steps)
-
-
 @partial(jax.jit, static_argnames=("steps",))
 def fit_dense(
     initial: Factors,
@@ -96,6 +73,7 @@ def fit_dense(
     `initial` and `target` have the same leading axes, one entry a model. Before each step the held-out pairs are looked
     at. `decay` times half the squared entries of both tables is added to the mean loss, as in the paper's code.
     """
+    adam = optax.adam(step_size)
     kept = 1 - held_out
     kept = kept / jnp.sum(kept, axis=(-2, -1), keepdims=True)
 
@@ -110,11 +88,11 @@ def fit_dense(
             _gradient(pull.swapaxes(-1, -2), model.users) + decay * model.items,
             jnp.sum(pull, axis=(-2, -1)),
         )
-        model, state = adam_step(model, gradient, state, step_size=step_size)
-        return (model, state, best, jnp.minimum(loss, lowest)), None
+        change, state = adam.update(gradient, state)
+        return (optax.apply_updates(model, change), state, best, jnp.minimum(loss, lowest)), None
 
     unseen = jnp.full(target.shape[:-2], jnp.inf, target.dtype)
-    carry = initial, adam_start(initial), initial, unseen
+    carry = initial, adam.init(initial), initial, unseen
     return jax.lax.scan(step, carry, None, length=steps)[0][2]
 
 
@@ -200,6 +178,7 @@ def fit_observed(
 
     This is how the protocol turns real ratings into a relevance and an exposure for every pair.
     """
+    adam = optax.adam(step_size)
 
     def step(carry: Any, batch: Any) -> tuple[Any, None]:
         model, state = carry
@@ -212,6 +191,7 @@ def fit_observed(
             jnp.zeros_like(model.items).at[what, :-1].add(pull[:, None] * users),
             jnp.zeros_like(model.bias),
         )
-        return adam_step(model, gradient, state, step_size=step_size), None
+        change, state = adam.update(gradient, state)
+        return (optax.apply_updates(model, change), state), None
 
-    return jax.lax.scan(step, (initial, adam_start(initial)), (user, item, target))[0][0]
+    return jax.lax.scan(step, (initial, adam.init(initial)), (user, item, target))[0][0]

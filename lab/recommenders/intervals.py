@@ -38,15 +38,18 @@ def normal_interval(
     a heavy tail.
 
     It is centred on the expectation of the clipped terms. With a clip that binds it misses the mean reward more
-    surely the larger the log (`mnar-clipped/normal-interval-covers-truth` fails).
+    surely the larger the log (`mnar-clipped/normal-interval-covers-truth` fails). Raises ValueError for a bad log as
+    `inverse_propensity_mean`, and for a single row, which says nothing of its own spread.
     """
     check_between(0.0, 1.0, open_low=True, open_high=True, level=level)
     reward, propensity = check_log(reward, propensity)
+    if reward.shape[-1] < 2:
+        raise ValueError("reward has 1 row: a standard error needs at least 2")
     xp = namespace(reward, propensity)
     terms = reward * importance_weights(propensity, target=target, clip=clip)
     centre = xp.mean(terms, axis=-1)
     rows = terms.shape[-1]
-    variance = xp.sum((terms - centre[..., None]) ** 2, axis=-1) / max(rows - 1, 1)
+    variance = xp.sum((terms - centre[..., None]) ** 2, axis=-1) / (rows - 1)
     reach = float(ndtri(0.5 + level / 2)) * xp.sqrt(variance / rows)
     return ConfidenceInterval(centre - reach, centre + reach)
 

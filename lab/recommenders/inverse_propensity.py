@@ -12,7 +12,7 @@ Intervals are in `lab.recommenders.intervals`, advice on the clip in `lab.recomm
 import numpy as np
 from jaxtyping import Float
 
-from lab.arrays import Array, Real, check_between, check_finite, check_same_shape, floats, namespace
+from lab.arrays import Array, Real, check_between, check_finite, check_positive, check_same_shape, floats, namespace
 
 ONE = np.float64(1.0).view(np.uint64)
 BLOCK = 2**18  # rows handled at once: their 2 MiB of weights stay in the cache; shorter blocks pay for their loop
@@ -41,17 +41,29 @@ def self_normalised_mean(
     reward: Float[Array, "... rows"], propensity: Float[Array, "..."], *, target: Real = 1.0, clip: Real = 0.0
 ) -> Float[Array, "..."]:
     r"""$\sum_i r_i w_i / \sum_i w_i$: a weighted mean, inside the range of the rewards; biased, consistent without a
-    clip."""
+    clip.
+
+    Raises ValueError as `inverse_propensity_mean`, and where all weights are 0.
+    """
     total, weight = _sums(reward, propensity, target, clip, normalise=True)
+    check_positive(**{"sum of the weights": weight})
     return total / weight
 
 
 def effective_sample_size(weights: Float[Array, "... rows"]) -> Float[Array, "..."]:
-    r"""$(\sum w)^2/\sum w^2$: the number of equally weighted rows that would vary as little."""
+    r"""$(\sum w)^2/\sum w^2$: the number of equally weighted rows that would vary as little.
+
+    Raises ValueError for weights that are negative or not finite, for none of them, and where all are 0.
+    """
     check_between(0.0, float("inf"), weights=weights)
+    check_finite(weights=weights)
     (weights,) = floats(weights)
     xp = namespace(weights)
-    relative = weights / xp.max(weights, axis=-1, keepdims=True)
+    if weights.ndim == 0 or weights.shape[-1] == 0:
+        raise ValueError("weights is empty: the log must have at least one row")
+    largest = xp.max(weights, axis=-1, keepdims=True)
+    check_positive(**{"largest weight": largest})
+    relative = weights / largest
     return xp.sum(relative, axis=-1) ** 2 / xp.sum(relative**2, axis=-1)
 
 
@@ -97,15 +109,14 @@ def _sums_in_blocks(
     """The sums block by block, in a buffer that stays in the cache; None when something in the log is not legal.
 
     1/p ≥ 1 in every row, and a finite total, mean that every p lies in (0, 1] and every reward is finite: the checks
-    cost one pass over the buffer.
+    cost one pass over the buffer. With a target of each row they cost one over p and one over the target instead: as
+    bits, the floating-point numbers in [0, 1] are the integers up to those of 1.0.
     """
     rows = reward.shape[0]
     smallest, largest = np.minimum.reduce, np.maximum.reduce
     varied = target if isinstance(target, np.ndarray) else None
     scale = 1.0 if isinstance(target, np.ndarray) else target
-    # As bits, the floating-point numbers in [0, 1] are the integers up to those of 1.0: one pass checks both ends.
-    legal = 0.0 <= scale <= 1.0 if varied is None else largest(varied.view(np.uint64)) <= ONE
-    if not (legal and 0.0 <= clip <= 1.0):
+    if not (0.0 <= scale <= 1.0 and 0.0 <= clip <= 1.0):
         return None
     if clip > 0.0 and not smallest(propensity) > 0.0:
         return None
@@ -115,15 +126,16 @@ def _sums_in_blocks(
         for start in range(0, rows, BLOCK):
             p = propensity[start : start + BLOCK]
             w = buffer[: p.shape[0]]
-            if clip > 0.0:
-                np.maximum(p, clip, out=w)
-                np.divide(1.0, w, out=w)
+            kept = np.maximum(p, clip, out=w) if clip > 0.0 else p
+            if varied is None:
+                np.divide(1.0, kept, out=w)
+                if not smallest(w) >= 1.0:
+                    return None
             else:
-                np.divide(1.0, p, out=w)
-            if not smallest(w) >= 1.0:
-                return None
-            if varied is not None:
-                np.multiply(w, varied[start : start + BLOCK], out=w)
+                q = varied[start : start + BLOCK]
+                if not max(largest(p.view(np.uint64)), largest(q.view(np.uint64))) <= ONE:
+                    return None
+                np.divide(q, kept, out=w)
             total += reward[start : start + BLOCK].dot(w)
             if normalise:
                 weight += np.add.reduce(w)

@@ -69,6 +69,8 @@ def loss(
         return terms
     xp = namespace(terms)
     if reduction == "mean":
+        if terms.ndim == 0 or terms.shape[-1] == 0:
+            raise ValueError(f"logit has shape {tuple(terms.shape)}: the mean needs at least one pair on the last axis")
         return xp.mean(terms, axis=-1)
     if reduction == "sum":
         return xp.sum(terms, axis=-1)

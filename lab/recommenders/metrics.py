@@ -7,11 +7,12 @@ reference implementation 3.
 """
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 from jaxtyping import Bool, Float
 
-from lab.arrays import Array, Real, check_between, check_same_shape, floats, namespace
+from lab.arrays import Array, Real, check_between, check_finite, check_same_shape, floats, is_traced, namespace
 
 Discount = Literal["paper", "code"]
 Divisor = Literal["none", "relevant", "ideal"]
@@ -46,15 +47,9 @@ def dcg(
     relevance.
     """
     relevance, ranked = _rank(relevance, score, cutoff, listed)
-    gain = _discounted(ranked, discount)
-    if divisor == "none":
-        return gain
-    if divisor == "relevant":
-        return _divide(gain, namespace(relevance).sum(relevance, axis=-1))
-    if divisor == "ideal":
-        best = namespace(relevance).sort(relevance, axis=-1, descending=True)[..., :cutoff]
-        return _divide(gain, _discounted(best, discount))
-    raise ValueError(f"divisor = {divisor!r}: must be 'none', 'relevant' or 'ideal'")
+    return _divided(
+        _discounted(ranked, discount), relevance, divisor, lambda: _discounted(_best(relevance, cutoff), discount)
+    )
 
 
 def recall(
@@ -71,15 +66,7 @@ def recall(
     NaN and errors as in `dcg`.
     """
     relevance, ranked = _rank(relevance, score, cutoff, listed)
-    xp = namespace(relevance)
-    hits = xp.sum(ranked, axis=-1)
-    if divisor == "none":
-        return hits
-    if divisor == "relevant":
-        return _divide(hits, xp.sum(relevance, axis=-1))
-    if divisor == "ideal":
-        return _divide(hits, xp.sum(xp.sort(relevance, axis=-1, descending=True)[..., :cutoff], axis=-1))
-    raise ValueError(f"divisor = {divisor!r}: must be 'none', 'relevant' or 'ideal'")
+    return _divided(_sum(ranked), relevance, divisor, lambda: _sum(_best(relevance, cutoff)))
 
 
 def average_precision(
@@ -94,19 +81,19 @@ def average_precision(
     over users is MAP.
 
     divisor: "relevant" (all relevant items: the semi-synthetic code), "ideal" (at most $K$ of them) or "none" (the
-    Yahoo! R3 code). Relevance must be 0 or 1. NaN and errors as in `dcg`.
+    Yahoo! R3 code). NaN and errors as in `dcg`; also ValueError for a relevance other than 0 and 1.
     """
-    check_between(0.0, 1.0, relevance=relevance)
     relevance, ranked = _rank(relevance, score, cutoff, listed)
     xp = namespace(relevance)
-    total = xp.sum(ranked * xp.cumulative_sum(ranked, axis=-1) / _ranks(ranked), axis=-1)
-    if divisor == "none":
-        return total
-    if divisor == "relevant":
-        return _divide(total, xp.sum(relevance, axis=-1))
-    if divisor == "ideal":
-        return _divide(total, xp.sum(xp.sort(relevance, axis=-1, descending=True)[..., :cutoff], axis=-1))
-    raise ValueError(f"divisor = {divisor!r}: must be 'none', 'relevant' or 'ideal'")
+    check_between(0.0, 1.0, relevance=relevance)
+    _refuse_graded(relevance)
+    total = _sum(ranked * xp.cumulative_sum(ranked, axis=-1) / _ranks(ranked))
+    return _divided(total, relevance, divisor, lambda: _sum(_best(relevance, cutoff)))
+
+
+def _refuse_graded(relevance: Array) -> None:
+    if not is_traced(relevance) and bool(namespace(relevance).any((relevance > 0) & (relevance < 1))):
+        raise ValueError("relevance must be 0 or 1: a precision counts relevant items")
 
 
 def _rank(relevance: Array, score: Array, cutoff: int, listed: Array | None) -> tuple[Array, Array]:
@@ -114,7 +101,10 @@ def _rank(relevance: Array, score: Array, cutoff: int, listed: Array | None) -> 
     if cutoff < 1:
         raise ValueError(f"cutoff = {cutoff}: must be at least 1")
     check_same_shape(relevance=relevance, score=score)
+    if len(relevance.shape) == 0 or relevance.shape[-1] == 0:
+        raise ValueError("relevance is empty: a list must hold at least one item")
     check_between(0.0, math.inf, relevance=relevance)
+    check_finite(score=score)
     relevance, score = floats(relevance, score)
     xp = namespace(relevance, score)
     if listed is not None:
@@ -126,7 +116,7 @@ def _rank(relevance: Array, score: Array, cutoff: int, listed: Array | None) -> 
 
 
 def _discounted(ranked: Array, discount: Discount) -> Array:
-    return namespace(ranked).sum(ranked * discounts(_ranks(ranked), discount=discount), axis=-1)
+    return _sum(ranked * discounts(_ranks(ranked), discount=discount))
 
 
 def _ranks(ranked: Array) -> Array:
@@ -135,8 +125,22 @@ def _ranks(ranked: Array) -> Array:
     return xp.cumulative_sum(xp.ones_like(ranked), axis=-1)
 
 
-def _divide(value: Array, total: Real) -> Array:
-    """NaN where there is nothing to divide by."""
+def _sum(x: Array) -> Array:
+    return namespace(x).sum(x, axis=-1)
+
+
+def _best(relevance: Array, cutoff: int) -> Array:
+    """The first ranks of the best ranking there is."""
+    return namespace(relevance).sort(relevance, axis=-1, descending=True)[..., :cutoff]
+
+
+def _divided(value: Array, relevance: Array, divisor: str, most: Callable[[], Array]) -> Array:
+    """The value itself, over the list's relevance, or over the most that any ranking attains; NaN over nothing."""
+    if divisor == "none":
+        return value
+    if divisor not in ("relevant", "ideal"):
+        raise ValueError(f"divisor = {divisor!r}: must be 'none', 'relevant' or 'ideal'")
+    total = _sum(relevance) if divisor == "relevant" else most()
     xp = namespace(value)
     some = total > 0
     return xp.where(some, value / xp.where(some, total, xp.ones_like(total)), xp.full_like(value, math.nan))

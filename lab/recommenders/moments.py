@@ -16,14 +16,16 @@ def weighted_mf_bias(
     relevance: Real, propensity: Real, losses: Losses, *, click_weight: Real = 1.0
 ) -> Float[Array, "..."]:
     r"""Bias of WMF (naive at $c = 1$): $|D|^{-1}\sum \gamma(c\theta-1)\,\delta^1 + \gamma(1-\theta)\,\delta^0$."""
-    relevance, propensity, positive, negative = _chances(relevance, propensity, *losses)
+    check_finite(positive=losses.positive, negative=losses.negative)
     check_positive(click_weight=click_weight)
+    relevance, propensity, positive, negative = _chances(relevance, propensity, *losses)
     return _mean(relevance * ((click_weight * propensity - 1.0) * positive + (1.0 - propensity) * negative))
 
 
 def exposure_mf_expectation(relevance: Real, propensity: Real, losses: Losses) -> Float[Array, "..."]:
     r"""Expected loss of ExpoMF with the exact posterior:
     $|D|^{-1}\sum \theta\,[\gamma\delta^1 + (1-\gamma)\delta^0]$."""
+    check_finite(positive=losses.positive, negative=losses.negative)
     relevance, propensity, positive, negative = _chances(relevance, propensity, *losses)
     return _mean(propensity * (relevance * positive + (1.0 - relevance) * negative))
 
@@ -36,6 +38,7 @@ def misspecified_bias(relevance: Real, propensity: Real, assumed: Real, differen
     """
     check_between(0.0, 1.0, relevance=relevance, propensity=propensity)
     check_positive(assumed=assumed)
+    check_finite(difference=difference)
     relevance, propensity, assumed, difference = floats(relevance, propensity, assumed, difference)
     return _mean(relevance * (propensity / assumed - 1.0) * difference)
 
@@ -43,7 +46,7 @@ def misspecified_bias(relevance: Real, propensity: Real, assumed: Real, differen
 def dependence_bias(covariance: Real, propensity: Real, difference: Real) -> Float[Array, "..."]:
     r"""Bias of the unbiased loss when exposure and relevance depend:
     $|D|^{-1}\sum \mathrm{Cov}(O,R)\,\Delta/\theta$."""
-    check_finite(covariance=covariance)
+    check_finite(covariance=covariance, difference=difference)
     check_between(0.0, 1.0, open_low=True, propensity=propensity)
     covariance, propensity, difference = floats(covariance, propensity, difference)
     return _mean(covariance / propensity * difference)
@@ -62,6 +65,7 @@ def clipped_relevance(relevance: Real, propensity: Real, *, clip: Real) -> Float
 
 def clipped_bias(relevance: Real, propensity: Real, difference: Real, *, clip: Real) -> Float[Array, "..."]:
     r"""Bias of the clipped loss: $|D|^{-1}\sum 1\{\theta<M\}\,\gamma(\theta/M - 1)\,\Delta$."""
+    check_finite(difference=difference)
     relevance, propensity, difference = _chances(relevance, propensity, difference)
     return _mean(relevance * (_kept(propensity, clip) - 1.0) * difference)
 
@@ -69,6 +73,7 @@ def clipped_bias(relevance: Real, propensity: Real, difference: Real, *, clip: R
 def clipped_variance(relevance: Real, propensity: Real, difference: Real, *, clip: Real) -> Float[Array, "..."]:
     r"""Variance of the clipped loss: $|D|^{-2}\sum \theta\gamma(1-\theta\gamma)\,\Delta^2/\max(\theta, M)^2$."""
     check_between(0.0, 1.0, clip=clip)
+    check_finite(difference=difference)
     relevance, propensity, difference, clip = _chances(relevance, propensity, difference, clip)
     # (γ/max)(θ/max)(1 − θγ): no product of two small propensities, which would underflow in float32.
     divisor = namespace(propensity, clip).maximum(propensity, clip)
@@ -89,8 +94,9 @@ def shared_shock_variance(
     $\mathrm{Cov}(Y_i, Y_j) = s^2\theta_i\gamma_i\theta_j\gamma_j$ within a user, which adds
     $|D|^{-2} s^2 \sum_u [(\sum_i \gamma\Delta)^2 - \sum_i (\gamma\Delta)^2]$ to `unbiased_variance`. Derived.
     """
-    relevance, propensity, difference = _chances(relevance, propensity, difference)
     check_between(0.0, 1.0, shock=shock)
+    check_finite(difference=difference)
+    relevance, propensity, difference = _chances(relevance, propensity, difference)
     xp = namespace(relevance, propensity)
     pairs = relevance.shape[-1] * relevance.shape[-2]
     each = xp.sum(relevance * (1.0 / propensity - relevance) * difference**2, axis=(-2, -1))
@@ -126,4 +132,7 @@ def _kept(propensity: Array, clip: Real) -> Array:
 
 
 def _mean(terms: Array) -> Array:
+    """Mean over the pairs; of none of them there is no mean."""
+    if terms.ndim == 0 or terms.shape[-1] == 0:
+        raise ValueError(f"the pairs have shape {tuple(terms.shape)}: the last axis must hold at least one pair")
     return namespace(terms).mean(terms, axis=-1)

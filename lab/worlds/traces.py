@@ -17,8 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from lab.arrays import Array, log_sigmoid, log_softmax, logsumexp, namespace, sigmoid
+from lab.arrays import Array, log_softmax, logsumexp, namespace, sigmoid
 from lab.mixing import Moments
+from lab.objectives.logistic import conservative_dpo
 from lab.worlds.family import static, world
 
 TraceLaw = Literal["posterior", "posterior_without_empty", "prior"]
@@ -87,14 +88,15 @@ class TraceWorld:
         margin = self._of(ratio, self.preferred)[..., :, None] - self._of(ratio, self.rejected)[..., None, :]
         xp = namespace(margin)
         weight = self._law(self.preferred)[..., :, None] * self._law(self.rejected)[..., None, :]
-        flip, beta = self.flip_rate[..., None, None, None], self.beta[..., None, None, None]
-        loss = -(1 - flip) * log_sigmoid(beta * margin) - flip * log_sigmoid(-beta * margin)
-        return xp.mean(xp.sum(weight * loss, axis=(-2, -1)), axis=-1)
+        return xp.mean(xp.sum(weight * self._label_mean(margin), axis=(-2, -1)), axis=-1)
 
     def _expected_loss(self, margin: Array) -> Array:
-        flip, beta = self.flip_rate[..., None], self.beta[..., None]
-        loss = -(1 - flip) * log_sigmoid(beta * margin) - flip * log_sigmoid(-beta * margin)
-        return namespace(margin).mean(loss, axis=-1)
+        return namespace(margin).mean(self._label_mean(margin), axis=-1)
+
+    def _label_mean(self, margin: Array) -> Array:
+        """DPO averaged over the flip of the label, which is what smoothing at the same rate computes."""
+        flip, beta = (x.reshape(x.shape + (1,) * (margin.ndim - x.ndim)) for x in (self.flip_rate, self.beta))
+        return conservative_dpo(margin, beta=beta, flip_rate=flip)
 
     # Scores and gradients
 

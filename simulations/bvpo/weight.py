@@ -21,7 +21,7 @@ from lab.mixing import (
 from lab.worlds.family import uniform
 from lab.worlds.traces import TraceWorld
 from simulations.bvpo.brute_force import best_weight
-from simulations.bvpo.worlds import anywhere, misled, shared, tabular, with_law
+from simulations.bvpo.worlds import TRACES, anywhere, misled, shared, tabular, with_law
 
 
 def _enumerated_error(world: TraceWorld, weight: Any, target: Any, empty: Any = None) -> Any:
@@ -53,6 +53,33 @@ def weight_by_brute_force(world: TraceWorld, forget: bool = False):
 
 
 weight_by_brute_force.control("the weight that takes the empty-trace gradient as noiseless", forget=True)
+
+
+def _with_the_optimum_outside(world: TraceWorld) -> list[tuple[Any, Moments, Any]]:
+    """Empty-trace gradients, moments and target where the parabola's vertex lies below 0, and where it lies above 1."""
+    moments, target = world.moments(given="pair")
+    bias = namespace(target).sum(moments.bias_trace**2, axis=-1)
+    # ⟨b_e, b_e − b_t⟩ < 0 for half of the trace gradient's bias; S_t < ⟨b_t, b_e − b_t⟩ for a far longer one.
+    ratios = (0.5, 2.0 + (moments.var_trace / bias)[..., None])
+    return [_along_the_trace_bias(world, ratio) for ratio in ratios]
+
+
+@evidence("bvpo/optimal-weight", kind="exact", over=anywhere, size=16)
+def weight_at_the_ends(world: TraceWorld, clipped: bool = True):
+    """The same search with the first pair fixed, where the vertex lies outside [0, 1]: the best weight is an end."""
+    out, findings = world.outcomes(), []
+    trace, law = (value(x)[:, 0, 0].reshape(len(world.beta), TRACES**2, -1) for x in (out.trace, out.law[..., None]))
+    for side, (empty, moments, target) in zip((-1.0, 1.0), _with_the_optimum_outside(world), strict=True):
+        vertex = unclipped_weight(*moments)[:, 0, 0]
+        findings.append(below(0.5, side * (vertex - 0.5)))
+        empty, target = (value(x)[:, 0, 0] for x in (empty, target))
+        searched = best_weight(law[..., 0], trace, np.broadcast_to(empty[:, None], trace.shape), target)
+        found = optimal_weight(*moments)[:, 0, 0] if clipped else vertex
+        findings.append(at_most(abs(found - searched), 1e-10))
+    return tuple(findings)
+
+
+weight_at_the_ends.control("the vertex itself", clipped=False)
 
 CURVE = shared(drift=uniform(1, 1)).draw(np.random.default_rng(1), 1)
 CURVE = jax.tree_util.tree_map(lambda field: field[0], CURVE)
@@ -167,6 +194,28 @@ improvement_where_the_optimum_is_inside.control(
 improvement_where_the_optimum_is_inside.control(
     "equal biases put the optimum on the edge: nothing is gained, a tie", ratio=1.0, expected="undecided"
 )
+
+
+@evidence("bvpo/strict-improvement", kind="exact", over=anywhere, size=256)
+def no_improvement_where_the_optimum_is_outside(world: TraceWorld, outside: bool = True):
+    """Where the vertex lies outside (0, 1) the optimal mixture is the estimator at that end, error for error."""
+    cases = _with_the_optimum_outside(world) if outside else [_along_the_trace_bias(world, -1.0)] * 2
+    findings = []
+    for end, (empty, moments, target) in zip((0.0, 1.0), cases, strict=True):
+        gains = improvement(*moments)
+        best = _enumerated_error(world, optimal_weight(*moments), target, empty)
+        findings += [
+            equal(best, _enumerated_error(world, end, target, empty)),
+            equal(gains.over_trace if end else gains.over_empty, 0.0 * best),
+            equal(
+                gains.over_empty if end else gains.over_trace,
+                _enumerated_error(world, 1.0 - end, target, empty) - best,
+            ),
+        ]
+    return tuple(findings)
+
+
+no_improvement_where_the_optimum_is_outside.control("opposite biases put the optimum inside", outside=False)
 
 
 @evidence("bvpo/half-weight-rule", kind="exact", over=anywhere, size=256)

@@ -204,7 +204,7 @@ def relative(outcomes: list[Outcome], table: str) -> dict[str, np.ndarray]:
     return found
 
 
-@evidence("mnar-clipped/unbiased-learns-better", kind="data", data=MOVIELENS, size=2)
+@evidence("mnar-clipped/unbiased-learns-better", kind="data", data=MOVIELENS, size=3)
 def people_gain(draw: Draw, against="naive"):
     """Columns: powers. The person's expected log loss over all films is lower with the unbiased loss."""
     outcomes, powers = replicates(draw)
@@ -218,7 +218,7 @@ def people_gain(draw: Draw, against="naive"):
 people_gain.control("against the oracle, which trains on the true relevance", against="oracle")
 
 
-@evidence("mnar-clipped/loss-grows-with-power", kind="data", data=MOVIELENS, size=2)
+@evidence("mnar-clipped/loss-grows-with-power", kind="data", data=MOVIELENS, size=3)
 def people_lose(draw: Draw, ends=(0, -1)):
     """Columns: naive, unbiased. The person's loss is larger at p = 4 than at p = 0.5."""
     outcomes, _ = replicates(draw)
@@ -231,7 +231,7 @@ def people_lose(draw: Draw, ends=(0, -1)):
 people_lose.control("the powers exchanged", ends=(-1, 0))
 
 
-@evidence("mnar-clipped/clipping-hurts-on-films", kind="data", data=MOVIELENS, size=2)
+@evidence("mnar-clipped/clipping-hurts-on-films", kind="data", data=MOVIELENS, size=3)
 def people_clipped(draw: Draw, column=-1):
     """At p = 4 nearly all propensities lie below the clip."""
     outcomes, _ = replicates(draw)
@@ -241,7 +241,7 @@ def people_clipped(draw: Draw, column=-1):
 people_clipped.control("at p = 0.5 no propensity lies below the clip: the models are the same", column=0)
 
 
-@evidence("mnar-clipped/rare-items-gain-more", kind="data", data=MOVIELENS, size=2)
+@evidence("mnar-clipped/rare-items-gain-more", kind="data", data=MOVIELENS, size=3)
 def rare_gain(draw: Draw, exchanged=False):
     """Columns: powers. A person's log loss falls by a larger share on the rarest third of films than the commonest."""
     outcomes, powers = replicates(draw)
@@ -259,7 +259,7 @@ def rare_gain(draw: Draw, exchanged=False):
 rare_gain.control("the thirds exchanged", exchanged=True)
 
 
-@evidence("mnar-clipped/rare-items-rank-better", kind="data", data=MOVIELENS, size=2)
+@evidence("mnar-clipped/rare-items-rank-better", kind="data", data=MOVIELENS, size=3)
 def rare_ranking(draw: Draw, columns=(0, 1)):
     """Columns: p = 0.5 and 1. DCG@10 among the rarest third of films is higher with the unbiased loss."""
     outcomes, powers = replicates(draw)

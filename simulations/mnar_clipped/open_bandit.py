@@ -209,4 +209,4 @@ def planted_clip(users=1.0, tuned_for=None):
     return tuple(found)
 
 
-planted_clip.control("a clip tuned for one user's clicks, used on a million users' clicks", users=1e6, tuned_for=1.0)
+planted_clip.control("a clip tuned for a million users' clicks, used on one user's", tuned_for=1e6)

@@ -16,7 +16,7 @@ def loss_of_a_clicked_pair(world: Exposure, clip=0.0):
     """Push the logit of a clicked pair up to (K + log 2)/(w − 1): the unbiased log loss falls below −K."""
     found = []
     for depth in (1.0, 1e2, 1e4):
-        logit = (depth + 0.6931471805599454) / (1.0 / world.propensity - 1.0)
+        logit = (depth + np.log(2.0)) / (1.0 / world.propensity - 1.0)
         found.append(at_most(loss(logit, clipped(1.0, world.propensity, clip=clip)), -depth))
     return tuple(found)
 

@@ -115,7 +115,7 @@ def square_root_shrinks_the_spread(world: Exposure, power=0.5):
     )  # fmt: skip
 
 
-square_root_shrinks_the_spread.control("power 1, and exposed items are the relevant ones", power=1.0, over=positive)
+square_root_shrinks_the_spread.control("power 3/2 over-corrects", power=1.5)
 
 
 @evidence("mnar-clipped/popularity-bias", kind="exact", over=independent, size=WORLDS)

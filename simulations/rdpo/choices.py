@@ -14,6 +14,7 @@ import numpy as np
 
 from lab.datasets.choices import TRAIN, train_choices
 from lab.estimation.covariance import second_moment
+from lab.estimation.existence import existence_in_table
 from lab.estimation.fitting import fit
 from lab.estimation.sandwich import clustered_sandwich, sandwich
 from lab.inference.rates import median_interval
@@ -210,3 +211,27 @@ def robust_closer_at_any_size(draw, rate=0.3, sizes=PEOPLE, samples=64):
 
 
 robust_closer_at_any_size.control("all 235 people", sizes=(235,), samples=160)
+
+
+@evidence("rdpo/choices-always-worth-it", kind="data", data=TRAIN)
+def robust_closer_at_any_rate(draw, rates=(0.2, 0.3, 0.4, 0.45), samples=160):
+    """All 235 people against the flip rate: near one half the variance costs more than the bias."""
+    return robust_closer_than_plain.function(draw, tuple((len(real().won), rate) for rate in rates), samples)
+
+
+robust_closer_at_any_rate.control("rates up to 0.3", rates=(0.2, 0.3))
+
+
+@evidence("rdpo/choices-unbounded-when-few", kind="data", data=TRAIN)
+def no_minimiser_on_few_choices(draw, people=5, rate=0.4, samples=512):
+    """Five people, two choices in five flipped: the linear program says that the robust loss falls for ever."""
+    rng, features = draw.rng, real().features
+    tables = zip(*_flip(rng, *_people(rng, people, samples), rate), strict=True)
+    critical = np.array([existence_in_table(features, won, lost).critical_flip_rate for won, lost in tables])
+    return mean_at_least(
+        (critical <= rate).astype(float), 2 / 3, low=0.0, high=1.0, series={"critical": np.sort(critical)}
+    )
+
+
+no_minimiser_on_few_choices.control("a flip rate of 0.1", rate=0.1)
+no_minimiser_on_few_choices.control("all 235 people", people=235, samples=128)

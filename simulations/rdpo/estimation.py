@@ -23,13 +23,27 @@ from lab.objectives.logistic import (
     robust_dpo,
     robust_dpo_minimiser,
 )
-from lab.worlds.family import family, log_uniform, normal, uniform, world
+from lab.worlds.family import family, uniform, world
 from lab.worlds.log_linear import LogLinear
-from simulations.rdpo.setting import counts, distance, estimate, limit, log_linear_world, root_mean_square, with_rate
+from simulations.rdpo.setting import (
+    DIMENSIONS,
+    MILLION,
+    RATES,
+    SIZES,
+    WIDE_SIZE,
+    counts,
+    covariance,
+    distance,
+    estimate,
+    limit,
+    log_linear_world,
+    millions,
+    root_mean_square,
+    small_worlds,
+    wide_fits,
+    with_rate,
+)
 
-SIZES = (4_000, 16_000, 64_000, 256_000)
-DIMENSIONS = (2, 4, 8, 16)
-RATES = (0.0, 0.2, 0.4)
 DELTA = 0.05
 
 # ── C5: the bound holds ──
@@ -114,7 +128,7 @@ def _predictions(base: LogLinear, moment: np.ndarray) -> dict[str, np.ndarray]:
         return {}
     table = (base.pair_features, base.pair_probabilities, base.margins)
     setting = {"beta": 1.0, "flip_rate": float(base.flip_rate)}
-    robust = np.trace(moment @ robust_covariance(*table, **setting))
+    robust = np.trace(moment @ covariance(base, setting["flip_rate"]))
     likelihood = np.trace(moment @ np.linalg.inv(likelihood_information(*table, **setting)))
     limits = [
         limit(robust_dpo, base, 0.0),
@@ -131,13 +145,10 @@ def _predictions(base: LogLinear, moment: np.ndarray) -> dict[str, np.ndarray]:
 @evidence("rdpo/estimation-rate-in-dimension", kind="rate", size=2048)
 def error_against_dimension(draw, rank=None):
     """Worlds of growing dimension with margins of one spread; short features are filled up with empty columns."""
-    rng, errors, expected = draw.rng, [], []
-    for d in DIMENSIONS:
-        base = _wide_world(d, rank or d)
-        won, lost = counts(base, rng, (64_000,), draw.size)
-        theta, _ = estimate(robust_dpo, base.pair_features, won, lost, flip_rate=0.2)
-        errors.append(root_mean_square(distance(theta[:, 0], base.shift, base.second_moment())))
-        expected.append(_expected_error(base, rank or d) / np.sqrt(64_000))
+    errors, expected = [], []
+    for d, (base, theta) in zip(DIMENSIONS, wide_fits(draw, rank), strict=True):
+        errors.append(root_mean_square(distance(theta, base.shift, base.second_moment())))
+        expected.append(_expected_error(base, rank or d) / np.sqrt(WIDE_SIZE))
     series = {"theory": np.array(expected)}
     return exponent(DIMENSIONS, np.stack(errors, axis=1), between=(0.4, 0.6), predicted=0.5, series=series)
 
@@ -148,42 +159,23 @@ error_against_dimension.control("columns are added but the rank stays 2", rank=2
 def _expected_error(base: LogLinear, rank: int) -> float:
     """Root of the trace of moment times sandwich, on the coordinates that carry the rank."""
     x, moment = base.pair_features[:, :rank], base.second_moment()[:rank, :rank]
-    covariance = robust_covariance(x, base.pair_probabilities, base.margins, beta=1.0, flip_rate=0.2)
-    return float(np.sqrt(np.trace(moment @ covariance)))
-
-
-def _wide_world(dimension: int, rank: int) -> LogLinear:
-    base = log_linear_world(0.2, features=max(DIMENSIONS), signal=0.25)
-    used = (np.arange(max(DIMENSIONS)) < dimension).astype(float)
-    features = base.features * used
-    if rank < dimension:
-        features = features[..., :rank] @ np.random.default_rng(2).normal(size=(rank, used.size)) / np.sqrt(rank) * used
-    theta = 0.25 * used / np.sqrt(dimension)
-    return replace(base, features=features, theta=theta)
+    sandwich = robust_covariance(x, base.pair_probabilities, base.margins, beta=1.0, flip_rate=0.2)
+    return float(np.sqrt(np.trace(moment @ sandwich)))
 
 
 # ── C6: the exact covariance, and how sharp 1/(1 − 2ε) is ──
 
-small_worlds = family(
-    LogLinear,
-    features=normal(shape=(3, 4, 3)),
-    theta=normal(0.7, shape=(3,)),
-    reference_theta=normal(0.3, shape=(3,)),
-    context_logits=normal(0.5, shape=(3,)),
-    beta=log_uniform(0.3, 3.0),
-    flip_rate=uniform(0.02, 0.45),
-)
 
-
-def _covariance(base, rate):
-    return robust_covariance(base.pair_features, base.pair_probabilities, base.margins, beta=base.beta, flip_rate=rate)
+def _error_ratio(base):
+    """Asymptotic standard deviation of the first coordinate with flips over that without."""
+    return np.sqrt(covariance(base, base.flip_rate)[..., 0, 0] / covariance(base, 0.0 * base.flip_rate)[..., 0, 0])
 
 
 @evidence("rdpo/flip-factor-exact", kind="exact", over=small_worlds)
 def error_ratio_is_the_printed_factor(base, signal=1.0):
     """Asymptotic standard deviation of the first coordinate with flips over that without, against 1/(1 − 2ε)."""
     base = replace(base, theta=base.reference_theta + signal * base.shift)
-    ratio = np.sqrt(_covariance(base, base.flip_rate)[..., 0, 0] / _covariance(base, 0.0 * base.flip_rate)[..., 0, 0])
+    ratio = _error_ratio(base)
     return equal(ratio, 1.0 / (1.0 - 2.0 * base.flip_rate), series={"rate": base.flip_rate, "ratio": ratio})
 
 
@@ -194,8 +186,7 @@ error_ratio_is_the_printed_factor.control("no signal: every label is a fair coin
 def error_ratio_exceeds_the_printed_factor(base, corrected=True):
     """The same ratio is never less; control: the score of the plain loss, whose flips are not corrected for, is less
     noisy."""
-    factor = 1.0 / (1.0 - 2.0 * base.flip_rate)
-    ratio = np.sqrt(_covariance(base, base.flip_rate)[..., 0, 0] / _covariance(base, 0.0 * base.flip_rate)[..., 0, 0])
+    factor, ratio = 1.0 / (1.0 - 2.0 * base.flip_rate), _error_ratio(base)
     return at_most(factor, ratio if corrected else ratio / factor)
 
 
@@ -203,49 +194,36 @@ error_ratio_exceeds_the_printed_factor.control("labels not corrected for", corre
 
 
 @evidence("rdpo/sandwich-covariance", kind="sampled", over=log_linear_world(0.0), size=1024)
-def ellipsoid_by_sandwich(base, draw, covariance="sandwich"):
+def ellipsoid_by_sandwich(base, draw, printed=False):
     """The ellipsoid that should hold nine tenths of the estimates from a million pairs does, at three flip rates."""
     inside = []
-    for rate, (won, lost) in zip(RATES, _million(base, draw), strict=True):
+    for rate, (won, lost) in millions(base, draw):
         theta, _ = estimate(robust_dpo, base.pair_features, won, lost, flip_rate=rate)
-        expected = _covariance(base, rate) if covariance == "sandwich" else _covariance(base, 0.0) / (1 - 2 * rate) ** 2
+        expected = covariance(base, 0.0) / (1 - 2 * rate) ** 2 if printed else covariance(base, rate)
         inside.append(_in_ellipsoid(theta - base.shift, expected))
     return mean_equals(np.stack(inside, axis=1), np.full(3, 0.9), within=0.04, low=0.0, high=1.0)
 
 
-ellipsoid_by_sandwich.control("the covariance without flips, times the printed factor squared", covariance="printed")
+ellipsoid_by_sandwich.control("the covariance without flips, times the printed factor squared", printed=True)
 
 
 @evidence("rdpo/likelihood-covariance", kind="sampled", over=log_linear_world(0.0), size=1024)
-def ellipsoid_by_information(base, draw, covariance="information"):
+def ellipsoid_by_information(base, draw, flips=True):
     """The same for the noisy-likelihood estimate and the inverse of its information."""
-    inside, rates = [], RATES[1:]  # without flips it is the plain loss
-    for rate, (won, lost) in zip(rates, _million(base, draw, rates), strict=True):
+    inside = []
+    for rate, (won, lost) in millions(base, draw, RATES[1:]):  # without flips it is the plain loss
         theta, _ = estimate(noisy_likelihood_dpo, base.pair_features, won, lost, flip_rate=rate)
         table = (base.pair_features, base.pair_probabilities, base.margins)
         information = likelihood_information(*table, beta=1.0, flip_rate=rate)
-        inside.append(
-            _in_ellipsoid(
-                theta - base.shift, inverse(information) if covariance == "information" else _covariance(base, 0.0)
-            )
-        )
+        inside.append(_in_ellipsoid(theta - base.shift, inverse(information) if flips else covariance(base, 0.0)))
     return mean_equals(np.stack(inside, axis=1), np.full(2, 0.9), within=0.05, low=0.0, high=1.0)
 
 
-ellipsoid_by_information.control("the covariance without flips", covariance="clean")
-
-MILLION = 1_000_000
+ellipsoid_by_information.control("the covariance without flips", flips=False)
 
 
-def _million(base, draw, rates=RATES):
-    rng = draw.rng
-    return [with_rate(base, rate).sample_counts(rng, MILLION, draw.size) for rate in rates]
-
-
-def _in_ellipsoid(error, covariance):
-    return (distance(error, 0.0, np.linalg.inv(covariance)) ** 2 * MILLION <= chdtri(error.shape[-1], 0.1)).astype(
-        float
-    )
+def _in_ellipsoid(error, spread):
+    return (distance(error, 0.0, np.linalg.inv(spread)) ** 2 * MILLION <= chdtri(error.shape[-1], 0.1)).astype(float)
 
 
 @evidence("rdpo/likelihood-efficiency", kind="exact", over=small_worlds)
@@ -253,7 +231,7 @@ def robust_minus_likelihood_is_positive(base, reverse=False):
     """Pivots of the difference of the two covariances: none is negative, so no linear function is estimated better."""
     table = (base.pair_features, base.pair_probabilities, base.margins)
     likelihood = inverse(likelihood_information(*table, beta=base.beta, flip_rate=base.flip_rate))
-    difference = _covariance(base, base.flip_rate) - likelihood
+    difference = covariance(base, base.flip_rate) - likelihood
     return at_most(0.0, pivots(-difference if reverse else difference))
 
 

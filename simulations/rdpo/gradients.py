@@ -19,7 +19,7 @@ from lab.objectives.logistic import (
     robust_dpo,
     robust_dpo_weight,
 )
-from lab.objectives.noise import push
+from lab.objectives.noise import break_even_batch, push
 from lab.worlds.family import family, log_uniform, uniform
 from lab.worlds.noisy_pairs import NoisyPair, flip_counts
 
@@ -100,11 +100,6 @@ def variance_by_enumeration(world, order=1):
 variance_by_enumeration.control("the variance of the loss itself depends on the margin", order=0)
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
-
-
-def break_even_batch(rate):
-    """Batch size from which on the robust gradient has the smaller mean squared error."""
-    return 4.0 * (1.0 - rate) ** 2 / (1.0 - 2.0 * rate) ** 2
 
 
 def _squared_error(weight, clean, world, batch, **settings):

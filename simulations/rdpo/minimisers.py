@@ -76,7 +76,7 @@ def stationary_point_found(base, draw, corners=CORNERS):
     return mean_at_least(values, np.full(len(corners), 0.95), low=0.0, high=1.0, series=series)
 
 
-stationary_point_found.control("many pairs and rates up to 0.2", corners=((16_000, 0.1), (16_000, 0.2)))
+stationary_point_found.control("many pairs", corners=((16_000, 0.1), (16_000, 0.3), (16_000, 0.4)))
 
 
 @evidence("rdpo/ball-restores-minimiser", kind="sampled", over=log_linear_world(0.0), size=200)

@@ -1,15 +1,24 @@
-"""What the estimation evidence of `rdpo` shares: its log-linear world, and fits in batches of one shape."""
+"""What the estimation evidence of `rdpo` shares: its log-linear worlds, and fits in batches of one shape."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from lab.estimation.covariance import robust_covariance
 from lab.estimation.fitting import fit
 from lab.estimation.linear import quadratic_form
+from lab.ledger.evidence import Draw
+from lab.objectives.logistic import robust_dpo
+from lab.worlds.family import family, log_uniform, normal, uniform
 from lab.worlds.log_linear import LogLinear
 
+SIZES = (4_000, 16_000, 64_000, 256_000)
+MILLION = 1_000_000
+DIMENSIONS = (2, 4, 8, 16)
+WIDE_SIZE = 64_000  # pairs of each data set of the worlds of growing dimension
+RATES = (0.0, 0.2, 0.4)
 ROWS = 1024  # data sets a batch: one shape, so that a loss is compiled once for all sizes, rates and replications
 BALL = 20.0  # the radius of the ball of estimates where nothing else is said: far beyond the truth
 
@@ -29,6 +38,28 @@ def log_linear_world(
         beta=np.float64(1.0),
         flip_rate=np.float64(flip_rate),
     )
+
+
+small_worlds = family(
+    LogLinear,
+    features=normal(shape=(3, 4, 3)),
+    theta=normal(0.7, shape=(3,)),
+    reference_theta=normal(0.3, shape=(3,)),
+    context_logits=normal(0.5, shape=(3,)),
+    beta=log_uniform(0.3, 3.0),
+    flip_rate=uniform(0.02, 0.45),
+)
+
+
+def wide_world(dimension: int, rank: int) -> LogLinear:
+    """One of the worlds of growing dimension: margins of one spread; short features get empty columns."""
+    base = log_linear_world(0.2, features=max(DIMENSIONS), signal=0.25)
+    used = (np.arange(max(DIMENSIONS)) < dimension).astype(float)
+    features = base.features * used
+    if rank < dimension:
+        features = features[..., :rank] @ np.random.default_rng(2).normal(size=(rank, used.size)) / np.sqrt(rank) * used
+    theta = 0.25 * used / np.sqrt(dimension)
+    return replace(base, features=features, theta=theta)
 
 
 def with_rate(world: LogLinear, flip_rate: float) -> LogLinear:
@@ -71,12 +102,37 @@ def estimate(
     return keep[0].reshape(*shape, -1), keep[1].reshape(shape)
 
 
+def wide_fits(draw: Draw, rank: int | None = None) -> Iterator[tuple[LogLinear, np.ndarray]]:
+    """The worlds of growing dimension (of growing rank, unless one is given), each with its estimates."""
+    rng = draw.rng
+    for dimension in DIMENSIONS:
+        base = wide_world(dimension, rank or dimension)
+        won, lost = base.sample_counts(rng, WIDE_SIZE, draw.size)
+        yield base, estimate(robust_dpo, base.pair_features, won, lost, flip_rate=0.2)[0]
+
+
 def counts(
     world: LogLinear, rng: np.random.Generator, sizes: tuple[int, ...], replications: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Tables of independent data sets, (replications, sizes, pairs)."""
     drawn = [world.sample_counts(rng, size, replications) for size in sizes]
     return np.stack([won for won, _ in drawn], axis=1), np.stack([lost for _, lost in drawn], axis=1)
+
+
+def millions(
+    world: LogLinear, draw: Draw, rates: tuple[float, ...] = RATES
+) -> Iterator[tuple[float, tuple[np.ndarray, np.ndarray]]]:
+    """Flip rates with tables of data sets of a million pairs."""
+    rng = draw.rng
+    for rate in rates:
+        yield rate, with_rate(world, rate).sample_counts(rng, MILLION, draw.size)
+
+
+def covariance(world: LogLinear, flip_rate: Any) -> Any:
+    """The sandwich of the robust estimate in a world, for data of this flip rate."""
+    return robust_covariance(
+        world.pair_features, world.pair_probabilities, world.margins, beta=world.beta, flip_rate=flip_rate
+    )
 
 
 def limit(loss: Callable[..., Any], world: LogLinear, assumed: Any) -> np.ndarray:

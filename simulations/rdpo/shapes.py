@@ -169,6 +169,19 @@ beneath_a_falling_line.control("the conservative loss grows", loss=lambda world:
 beneath_a_falling_line.control("robust IPO is bounded below", loss=lambda world: robust_ipo)
 
 
+either_way = family(NoisyPair, margin=uniform(-1e4, 1e4), flip_rate=RATES, beta=BETAS)
+
+
+@evidence("rdpo/conservative-has-minimiser", kind="exact", over=either_way)
+def above_a_cone(world, smoothing=1.0):
+    """However far a margin goes, and whichever way the label points, the label-smoothed loss is at least ε|h|."""
+    loss = conservative_dpo(world.margin, beta=world.beta, flip_rate=smoothing * world.flip_rate)
+    return at_most(world.flip_rate * np.abs(world.beta * world.margin), loss)
+
+
+above_a_cone.control("the plain loss falls to 0", smoothing=0.0)
+
+
 @evidence("rdpo/hinge-and-probit-fall", kind="exact", over=far)
 def beneath_a_line_and_a_parabola(world, corrected=True):
     """Robust hinge ≤ 1 − ch; robust probit ≤ [(1−ε)log 2 − εh²/2]/(1−2ε), for h ≥ 0."""

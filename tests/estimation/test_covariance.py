@@ -118,7 +118,14 @@ def test_libraries_agree_on_moments():
 
 
 @pytest.mark.parametrize("bad", [{"beta": 0.0}, {"flip_rate": 0.5}, {"flip_rate": -0.1}])
-def test_bad_input_is_refused(bad):
+def test_bad_settings_are_refused(bad):
     x, weight, margins, _ = setting(7)
     with pytest.raises(ValueError, match=next(iter(bad))):
         robust_covariance(x, weight, margins, **({"beta": 1.0, "flip_rate": 0.1} | bad))
+
+
+def test_negative_probabilities_are_refused():
+    x, weight, margins, _ = setting(7)
+    for function in (robust_covariance, likelihood_information):
+        with pytest.raises(ValueError, match="probabilities = -"):
+            function(x, -weight, margins, beta=1.0, flip_rate=0.1)

@@ -253,3 +253,18 @@ def test_bad_settings_are_refused():
         mixing.sgd_bound(1.0, 1.0, step_size=0.11, smoothness=10.0, steps=3)
     with pytest.raises(ValueError, match="steps = 0"):
         mixing.sgd_bound(1.0, 1.0, step_size=0.1, smoothness=10.0, steps=0)
+
+
+def test_moments_that_are_no_numbers_are_refused_everywhere():
+    x = np.zeros(2)
+    calls = {
+        "bias_trace = nan": lambda: mixing.bias(0.5, x + np.nan, x),
+        "var_trace = -1": lambda: mixing.variance(0.5, -1.0, 1.0, 0.0),
+        "cov = nan": lambda: mixing.variance(0.5, 1.0, 1.0, np.nan),
+        "within = nan": lambda: mixing.averaged(Moments(x, x, 1.0, 1.0, 0.0), traces=2, within=np.nan),
+        "mean_step_error = nan": lambda: mixing.sgd_bound(1.0, np.nan, step_size=0.1, smoothness=1.0, steps=3),
+        "estimators = -8: must be positive": lambda: mixing.optimal_weight(x, x, 1.0, 1.0, 5.0),
+    }
+    for named, call in calls.items():
+        with pytest.raises(ValueError, match=named):
+            call()

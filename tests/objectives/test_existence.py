@@ -83,5 +83,9 @@ def test_bad_data_are_refused():
         existence(x, y[1:])
     with pytest.raises(ValueError, match="features = nan"):
         existence(x * np.nan, y)
+    with pytest.raises(ValueError, match="at least one pair"):
+        existence(x[:0], y[:0])
     with pytest.raises(ValueError, match=r"flip_rate = 0\.5"):
         minimiser_exists(x, y, flip_rate=0.5)
+    with pytest.raises(ValueError, match="direction = nan"):
+        slope_at_infinity(np.full(2, np.nan), x, y, beta=1.0, flip_rate=0.1)

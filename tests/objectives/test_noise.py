@@ -9,7 +9,7 @@ from lab.arrays import logit, sigmoid
 from lab.objectives import logistic, squared
 from lab.objectives.conventions import robust_ipo_beta
 from lab.objectives.hinge import hinge, hinge_minimiser, robust_hinge_minimiser
-from lab.objectives.noise import compound_flip_rate, conservative, push, robust
+from lab.objectives.noise import break_even_batch, compound_flip_rate, conservative, push, robust
 from lab.objectives.pairwise import log_ratio_margin
 from lab.objectives.probit import robust_probit
 from lab.preferences import flipped
@@ -126,13 +126,31 @@ def test_probit_falls_like_a_parabola():
     np.testing.assert_allclose(values / far**2, -float(push(0.2)) / 2, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["push", "robust", "conservative", "compound"])
+@pytest.mark.parametrize("template", [robust, conservative])
+def test_templates_on_all_libraries(template):
+    def corrected(margin, rate):
+        return template(logistic.dpo, flip_rate=rate)(margin, beta=0.7)
+
+    assert_libraries_agree(corrected, np.array([-2.0, 0.3, 5.0]), np.array([0.1, 0.2, 0.4]))
+    assert_libraries_agree(compound_flip_rate, np.array([0.1, 0.2]), np.array([0.3, 0.45]))
+
+
+@given(st.floats(0.01, 0.49))
+def test_the_break_even_batch_equates_the_errors_of_the_gradients(rate):
+    batch = float(break_even_batch(rate))
+    noise = rate * (1 - rate) / batch
+    assert rate**2 + noise == pytest.approx(noise / (1 - 2 * rate) ** 2, rel=1e-9)
+    assert_libraries_agree(break_even_batch, np.array([0.1, 0.3]))
+
+
+@pytest.mark.parametrize("name", ["push", "robust", "conservative", "compound", "break even"])
 def test_rates_of_a_half_are_refused(name):
     calls = {
         "push": lambda e: push(e),
         "robust": lambda e: robust(logistic.dpo, flip_rate=e),
         "conservative": lambda e: conservative(logistic.dpo, flip_rate=e),
         "compound": lambda e: compound_flip_rate(0.1, e),
+        "break even": lambda e: break_even_batch(e),
     }
     for rate in (0.5, -0.1, np.nan):
         with pytest.raises(ValueError, match=r"must lie in \[0, 0.5\)"):

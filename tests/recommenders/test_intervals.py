@@ -68,6 +68,11 @@ def test_weights_that_cannot_have_mean_one_are_refused():
         honest_interval(REWARD, PROPENSITY, target=1.0)
 
 
+def test_one_row_has_no_standard_error():
+    with pytest.raises(ValueError, match="needs at least 2"):
+        normal_interval(REWARD[:1], PROPENSITY[:1])
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [

@@ -104,6 +104,14 @@ def test_illegal_logs_are_named(estimator, clip, reward, propensity, target, nam
         estimator(reward, propensity, target=target, clip=clip)
 
 
+def test_weights_that_are_all_zero_make_no_weighted_mean():
+    with pytest.raises(ValueError, match="sum of the weights = 0"):
+        self_normalised_mean(REWARD, PROPENSITY, target=0.0)
+    for weights, named in ((np.zeros(3), "largest weight = 0"), (np.empty(0), "empty"), (np.array([np.inf]), "inf")):
+        with pytest.raises(ValueError, match=named):
+            effective_sample_size(weights)
+
+
 def test_zero_rewards_do_not_hide_a_zero_propensity():
     with pytest.raises(ValueError, match="propensity = 0"):
         inverse_propensity_mean(np.zeros(3), np.array([0.5, 0.0, 0.5]))

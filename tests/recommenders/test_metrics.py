@@ -105,6 +105,12 @@ def test_gradient_in_the_relevance(divisor):
     assert_libraries_agree(lambda x: dcg(x, 3.0 * x, cutoff=3, divisor=divisor), relevance)
 
 
+@pytest.mark.parametrize("divisor", ["none", "relevant"])
+def test_recall_has_a_gradient_in_the_relevance_too(divisor):
+    relevance = np.random.default_rng(6).permutation(np.linspace(0.2, 0.9, 7))
+    assert_libraries_agree(lambda x: recall(x, 3.0 * x, cutoff=3, divisor=divisor), relevance)
+
+
 def test_list_without_relevance_is_undefined_only_under_a_divisor():
     nothing = np.zeros(3)
     assert dcg(nothing, SCORE[:3], cutoff=2) == 0
@@ -120,3 +126,12 @@ def test_bad_input_is_refused(metric):
         metric(-RELEVANCE, SCORE, cutoff=2)
     with pytest.raises(ValueError, match="divisor = 'all'"):
         metric.__wrapped__(RELEVANCE, SCORE, cutoff=2, divisor="all")
+    with pytest.raises(ValueError, match="score = nan"):
+        metric(RELEVANCE, SCORE * np.nan, cutoff=2)
+    with pytest.raises(ValueError, match="at least one item"):
+        metric(RELEVANCE[:0], SCORE[:0], cutoff=2)
+
+
+def test_precision_is_for_items_that_are_relevant_or_not():
+    with pytest.raises(ValueError, match="relevance must be 0 or 1"):
+        average_precision(RELEVANCE / 2, SCORE, cutoff=2)

@@ -140,6 +140,13 @@ def test_tiny_propensities_in_float32():
         (lambda: dependence_bias(np.full(PAIRS, np.nan), THETA, LOGIT), "covariance = nan"),
         (lambda: shared_shock_variance(users := np.full((1, 2), 0.5), users, users, shock=1.5), "shock = 1.5"),
         (lambda: class_balanced_minimiser(0.5, 0.5, ratio=-1.0), "ratio = -1"),
+        (lambda: clipped_bias(GAMMA, THETA, LOGIT * np.nan, clip=0.1), "difference = nan"),
+        (lambda: unbiased_variance(GAMMA, THETA, LOGIT * np.nan), "difference = nan"),
+        (lambda: misspecified_bias(GAMMA, THETA, THETA, LOGIT * np.nan), "difference = nan"),
+        (lambda: dependence_bias(GAMMA, THETA, LOGIT * np.nan), "difference = nan"),
+        (lambda: weighted_mf_bias(GAMMA, THETA, Losses(LOGIT * np.nan, LOGIT)), "positive = nan"),
+        (lambda: exposure_mf_expectation(GAMMA, THETA, Losses(LOGIT, LOGIT * np.inf)), "negative = "),
+        (lambda: clipped_bias(GAMMA[:0], THETA[:0], LOGIT[:0], clip=0.1), "at least one pair"),
     ],
 )
 def test_bad_input_is_named(call, named):

@@ -32,3 +32,16 @@ def test_verdicts_are_the_expected_ones(rows, claim, e):
     row = rows[claim, e.name]
     for outcome in (row.main, *row.controls):
         assert outcome.as_expected, f"{outcome.unit.name}: {outcome.result.verdict}, {outcome.result.note}"
+
+
+@pytest.mark.skipif(MOVIELENS.file is None, reason=f"install it with {MOVIELENS.install}")
+def test_the_counterexample_on_rare_films_in_numbers(rows):
+    """The losses of the first replicate at p = 0.5, which the checks have trained by now."""
+    found = learning.replicate(0, learning.FEW)
+    rare, common = (
+        {name: float(table[name][0].mean()) for name in ("naive", "unbiased")}
+        for table in (found.rare_loss, found.common_loss)
+    )
+    assert 1 - common["unbiased"] / common["naive"] == pytest.approx(0.24, abs=0.01)
+    assert 0 <= 1 - rare["unbiased"] / rare["naive"] < 0.01
+    assert [rare["unbiased"], rare["naive"]] == pytest.approx([0.255, 0.256], abs=0.002)
