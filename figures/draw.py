@@ -12,26 +12,35 @@ import matplotlib.pyplot as plt
 
 from figures.style import STYLE
 from lab.ledger import results
+from lab.ledger.errors import LabError
 
 # Dates and version strings would make two identical drawings differ.
 METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 
 
 def draw(papers: list[str], home: Path | None = None, out: Path | None = None) -> list[Path]:
-    """Draw every figure of the papers into `out` (default: `figures` beside the store); returns the files written."""
+    """Draw every figure of the papers into `out` (default: `figures` beside the store); returns the files written.
+
+    Raises LabError when a paper has no current results, or the folder cannot be written.
+    """
     folder = out or results.home(home) / "figures"
+    try:
+        return [file for slug in papers for file in _drawn(slug, results.read(slug, home), folder)]
+    except OSError as problem:
+        raise LabError(f"{folder}: cannot be written ({problem.strerror}); choose another folder with --out") from None
+
+
+def _drawn(slug: str, stored: dict, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for slug in papers:
-        stored = results.read(slug, home)
-        for function in drawings(importlib.import_module(f"figures.{slug.replace('-', '_')}")):
-            with plt.rc_context(STYLE):
-                fig = function(stored)
-                for suffix, metadata in METADATA.items():
-                    path = folder / f"{slug}-{function.__name__.replace('_', '-')}.{suffix}"
-                    fig.savefig(path, metadata=metadata)
-                    written.append(path)
-                plt.close(fig)
+    for function in drawings(importlib.import_module(f"figures.{slug.replace('-', '_')}")):
+        with plt.rc_context(STYLE):
+            fig = function(stored)
+            for suffix, metadata in METADATA.items():
+                path = folder / f"{slug}-{function.__name__.replace('_', '-')}.{suffix}"
+                fig.savefig(path, metadata=metadata)
+                written.append(path)
+            plt.close(fig)
     return written
 
 

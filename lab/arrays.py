@@ -157,6 +157,9 @@ def check_broadcast(**named: Any) -> None:
 def _refuse(name: str, x: Any, legal: Any, text: str) -> None:
     if is_traced(x):
         return
+    jax = sys.modules.get("jax")
+    if jax is not None and isinstance(x, jax.Array):
+        x = np.asarray(x)  # a constant inside compiled code: JAX would trace the check itself
     xp = namespace(x)
     x = _in(xp, x)
     good = legal(x, xp)

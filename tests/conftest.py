@@ -11,6 +11,7 @@ from jaxtyping import install_import_hook  # noqa: E402
 hook = install_import_hook("lab", "beartype.beartype")
 
 import jax  # noqa: E402
+import pytest  # noqa: E402
 import torch  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
@@ -21,3 +22,10 @@ from hypothesis import settings  # noqa: E402
 # A busy machine or a first compilation makes one example slow: time is not what property tests are about.
 settings.register_profile("lab", deadline=None)
 settings.load_profile("lab")
+
+
+@pytest.fixture(scope="session")
+def ledger_home(tmp_path_factory):
+    """One store for the whole suite, shared by its worker processes: what one test has checked no other runs again."""
+    root = tmp_path_factory.getbasetemp()
+    return (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "ledger"

@@ -13,7 +13,7 @@ from tests.ledger.helpers import CATALOGUE, ROOT, command, copied, lab, lines
 
 FIELDS = {
     "paper", "claim", "evidence", "kind", "verdict", "expected", "as_expected", "control", "predicted", "estimate",
-    "interval", "samples", "seconds", "key", "profile", "seed", "alpha", "counterexample", "note",
+    "interval", "samples", "seconds", "key", "profile", "seed", "alpha", "counterexample", "note", "part",
 }  # fmt: skip
 FAILING = "coin/variance-below-half"
 
@@ -105,6 +105,7 @@ def test_one_unexpected_verdict_makes_exit_code_1(tmp_path):
     ("arguments", "complaint"),
     [
         (["check", "cion"], "did you mean 'coin'?"),
+        (["check", "COIN"], "did you mean 'coin'?"),
         (["check", "coin", "coin/varianc"], "did you mean 'coin/variance'?"),
         (["explain", "coin/varianc"], "did you mean 'coin/variance'?"),
         (["explain"], "CLAIM"),
@@ -187,11 +188,27 @@ def test_markdown_has_one_line_a_claim(here):
     assert len(text) == 6
 
 
+def test_prove_reads_the_files_and_says_what_each_proves(here, monkeypatch, tmp_path):
+    from proofs_check import prove
+
+    code, out, err = here("prove")  # the certificates of the real papers are no proofs of the toy ones
+    assert (code, out) == (2, "")
+    assert "is no claim of the catalogue" in err
+    monkeypatch.setattr(prove, "FOLDER", tmp_path)
+    assert here("prove", "coin")[:2] == (0, here("prove", "coin")[1])
+    (tmp_path / "coin").mkdir()
+    (tmp_path / "coin" / "broken.toml").write_text("format = 1")
+    code, out, _ = here("prove", "coin")
+    assert code == 1
+    assert out.startswith("REJECTED  coin/broken: field 'claims' is missing\n0 of 1 certificates accepted")
+    fails_with(here("prove", "coins"), 2, "did you mean 'coin'?")
+
+
 def test_help_shows_examples_and_no_command_shows_help(here):
     code, overview, _ = here("--help")
     assert code == 0
     assert here()[1].rstrip() == overview.rstrip()
-    for name in ("papers", "claims", "check", "explain", "figures"):
+    for name in ("papers", "claims", "check", "explain", "prove", "figures"):
         assert name in overview
         assert f"lab {name}" in here(name, "--help")[1]
 
@@ -201,7 +218,7 @@ def test_help_imports_nothing_heavy():
     answer = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True
     )
-    for heavy in ("numpy", "jax", "scipy", "matplotlib", "rich", "joblib", "sqlite3"):
+    for heavy in ("numpy", "jax", "scipy", "matplotlib", "rich", "joblib", "sqlite3", "flint", "cvxpy"):
         assert f"'{heavy}'" not in answer.stdout
 
 

@@ -71,12 +71,14 @@ class PlantedGame:
 def skew(entries: Float[Array, "... pairs"], actions: int) -> Float[Array, "... actions actions"]:
     """The skew-symmetric matrix with these entries above the diagonal, row by row."""
     first, second = np.triu_indices(actions, 1)
-    if entries.shape[-1] != len(first):
-        raise ValueError(f"entries has {entries.shape[-1]} numbers: {actions} actions have {len(first)} pairs")
-    place = np.zeros((len(first), actions, actions))
-    place[np.arange(len(first)), first, second] = 1.0
-    place[np.arange(len(first)), second, first] = -1.0
-    return namespace(entries).sum(entries[..., :, None, None] * place, axis=-3)
+    pairs = len(first)
+    if entries.shape[-1] != pairs:
+        raise ValueError(f"entries has {entries.shape[-1]} numbers: {actions} actions have {pairs} pairs")
+    xp = namespace(entries)
+    place = np.full((actions, actions), 2 * pairs)
+    place[first, second], place[second, first] = np.arange(pairs), pairs + np.arange(pairs)
+    every = xp.concat([entries, -entries, xp.zeros_like(xp.sum(entries, axis=-1, keepdims=True))], axis=-1)
+    return xp.reshape(xp.take(every, xp.asarray(place.ravel()), axis=-1), (*entries.shape[:-1], actions, actions))
 
 
 def planted(advantages: Any, equilibrium_logits: Any, start_logits: Any, beta: Any) -> PlantedGame:

@@ -10,7 +10,7 @@ Sources: `nash-background`, setting; `egpo`, setting (closed forms derived).
 
 from jaxtyping import Float
 
-from lab.arrays import Array, Real, check_between, floats, namespace
+from lab.arrays import Array, Real, check_between, check_finite, floats, is_traced, namespace
 from lab.policies import kl_divergence, regularised_optimum
 from lab.preferences import check_preference_matrix
 
@@ -24,12 +24,39 @@ def advantage(preference_matrix: Float[Array, "... actions actions"]) -> Float[A
     return (preference_matrix - namespace(preference_matrix).matrix_transpose(preference_matrix)) / 2.0
 
 
+def check_advantage(advantage: Float[Array, "..."]) -> None:
+    """Raise ValueError unless the matrix is square, exactly skew-symmetric, and its entries lie in [−½, ½]."""
+    shape = tuple(advantage.shape)
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise ValueError(f"advantage has shape {shape}: must be square")
+    if is_traced(advantage):
+        return
+    check_between(-0.5, 0.5, advantage=advantage)
+    xp = namespace(advantage)
+    lopsided = xp.abs(advantage + xp.matrix_transpose(advantage))
+    if float(xp.max(lopsided)) > 0.0:
+        raise ValueError(
+            f"advantage + its transpose = {float(xp.max(lopsided)):g} at most: must be 0; "
+            "`lab.games.gaps.advantage` makes it from win rates"
+        )
+
+
+def check_reference(log_reference: Float[Array, "... actions"]) -> None:
+    """Raise ValueError unless the logits are finite: a reference must give every action a positive probability."""
+    if is_traced(log_reference):
+        return
+    if bool(namespace(log_reference).any(log_reference == -float("inf"))):
+        raise ValueError("log_reference = -inf: the reference must give every action a positive probability")
+    check_finite(log_reference=log_reference)
+
+
 def lead(
     advantage: Float[Array, "... actions actions"], log_policy: Float[Array, "... actions"]
 ) -> Float[Array, "... actions"]:
     r"""$A\pi$: by how much each action's win rate against the policy exceeds one half. $\pi^\top A\pi = 0$."""
+    advantage, log_policy = floats(advantage, log_policy)
     xp = namespace(advantage, log_policy)
-    return xp.sum(advantage * xp.exp(log_policy)[..., None, :], axis=-1)
+    return xp.matmul(advantage, xp.exp(log_policy)[..., :, None])[..., 0]
 
 
 def duality_gap(
@@ -87,10 +114,10 @@ def regularised_gap_by_value(
 
 
 def close_divergence(log_p: Float[Array, "... actions"], log_q: Float[Array, "... actions"]) -> Float[Array, "..."]:
-    r"""$\mathrm{KL}(p\|q)$ of normalised log-probabilities, accurate also where p ≈ q.
+    r"""$\mathrm{KL}(p\|q)$ of normalised log-probabilities, accurate also where p ≈ q; never negative there.
 
     Summed as $\sum_a p(a)\,[d + e^{-d} - 1]$ with $d = \log p(a) - \log q(a)$: since both sum to 1 the extra terms
-    add up to 0, each summand is non-negative, and the error is relative to $|d|$, not to 1.
+    add up to 0, no summand is negative, and the error is relative to $d^2$, not to 1.
     """
     log_p, log_q = floats(log_p, log_q)
     xp = namespace(log_p, log_q)
@@ -98,10 +125,22 @@ def close_divergence(log_p: Float[Array, "... actions"], log_q: Float[Array, "..
     zero = xp.zeros_like(log_p + log_q)
     d = xp.where(present, log_p, zero) - xp.where(present, log_q, zero)
     p, q = xp.exp(log_p), xp.exp(log_q)
-    near = xp.abs(d) < 1.0
-    small = xp.where(near, d, zero)
-    terms = xp.where(near, p * (small + xp.expm1(-small)), p * xp.where(near, zero, d) + q - p)
+    near = present & (xp.abs(d) < _NEAR)
+    # Each branch sees only its own numbers, so that neither spoils the gradient of the other.
+    terms = xp.where(near, p * _excess(xp.where(near, d, zero)), p * xp.where(near, zero, d) + q - p)
     return xp.sum(terms, axis=-1)
+
+
+_NEAR = 1.0 / 16.0
+
+
+def _excess(d: Array) -> Array:
+    r"""$e^{-d} + d - 1 = \frac{d^2}{2}\left(1 - \frac d3\left(1 - \frac d4(\ldots)\right)\right)$, to rounding for
+    $|d| \le \frac1{16}$: the next term is below 2e-16 of the first."""
+    bracket = 1.0 - d / 9.0
+    for k in range(8, 2, -1):
+        bracket = 1.0 - d * bracket / k
+    return d * d * bracket / 2.0
 
 
 def regularisation_bias_bound(

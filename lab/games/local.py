@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lab.arrays import Array, Real, check_between, check_positive, floats, namespace
+from lab.games.solvers import EXTRAPOLATION
 
 Modulus = Callable[..., Any]
 
@@ -54,7 +55,7 @@ def optimistic_modulus(step_size: Real, *, beta: Real, rotation: Real) -> Float[
     a, x = _shares(step_size, beta, rotation)
     xp = namespace(a)
     # μ² − tμ + d with t = a + i x(1+a) and d = i a x: the determinant a(1+ix)·ix + a x².
-    return _larger_root(a, x * (1.0 + a), xp.zeros_like(a * x), a * x)
+    return larger_root(a, x * (1.0 + a), xp.zeros_like(a * x), a * x)
 
 
 def nash_mirror_descent_modulus(step_size: Real, *, beta: Real, rotation: Real) -> Float[Array, "..."]:
@@ -63,12 +64,14 @@ def nash_mirror_descent_modulus(step_size: Real, *, beta: Real, rotation: Real) 
     return namespace(a).abs(a) * namespace(a).sqrt(1.0 + x * x)
 
 
-def momentum_modulus(step_size: Real, *, beta: Real, rotation: Real, extrapolation: Real) -> Float[Array, "..."]:
+def momentum_modulus(
+    step_size: Real, *, beta: Real, rotation: Real, extrapolation: Real = EXTRAPOLATION
+) -> Float[Array, "..."]:
     r"""Larger root of $\mu^2 = (a+ix)[(1+\alpha)\mu - \alpha]$: above 1 at β = 0, and the more so the larger α."""
     check_between(0.0, 1.0, open_high=True, extrapolation=extrapolation)
     a, x = _shares(step_size, beta, rotation)
     a, x, share = floats(a, x, extrapolation)
-    return _larger_root(a * (1.0 + share), x * (1.0 + share), a * share, x * share)
+    return larger_root(a * (1.0 + share), x * (1.0 + share), a * share, x * share)
 
 
 def proximal_point_modulus(step_size: Real, *, rotation: Real) -> Float[Array, "..."]:
@@ -97,25 +100,45 @@ def contraction_limit(*, beta: Real) -> Float[Array, "..."]:
     return 1.0 / (beta + 0.5)
 
 
-def stability_limit(modulus: Modulus, *, beta: float, rotation: float, largest: float = 1e6, **settings: Any) -> float:
-    """The step size at which a solver's modulus first reaches 1 from below; 0 where it is not below 1 for small steps,
-    infinity where it stays below up to `largest`.
+MODULI: dict[str, Modulus] = {
+    "mirror_descent": mirror_descent_modulus,
+    "extragradient": extragradient_modulus,
+    "optimistic": optimistic_modulus,
+    "nash_mirror_descent": nash_mirror_descent_modulus,
+    "momentum": momentum_modulus,
+}
 
-    Bracketed on a grid of 4,096 step sizes, then by bisection to rounding. NumPy.
+
+def stability_limit(modulus: Modulus, *, beta: float, rotation: Any, largest: float = 1e6, **settings: Any) -> float:
+    """The step size at which a solver's modulus first reaches 1 from below, for the first of the rotations given.
+
+    0 where it is not below 1 for small steps, infinity where it stays below up to `largest`. At β = 0 directions
+    without rotation stay as they are and do not count. Bracketed on a grid of 4,096 step sizes, from a thousandth of
+    the step that contracts best, then by bisection to rounding. NumPy.
     """
     from scipy.optimize import brentq
 
-    def excess(step_size: Any) -> Any:
-        return modulus(step_size, beta=beta, rotation=rotation, **settings) - 1.0
+    check_between(0.0, float("inf"), beta=beta, rotation=np.asarray(rotation, float))
+    rotation = np.atleast_1d(np.asarray(rotation, float))
+    fastest = float(np.max(rotation))
+    if beta == 0.0:
+        rotation = rotation[rotation > 1e-12 * fastest]
+        if fastest == 0.0:
+            return 0.0
 
-    steps = np.geomspace(1e-6, largest, 4096)
-    above = np.asarray(excess(steps)) >= 0.0
+    def excess(step_size: Any) -> Any:
+        found = modulus(np.asarray(step_size)[..., None], beta=beta, rotation=rotation, **settings)
+        return np.max(np.asarray(found), axis=-1) - 1.0
+
+    natural = beta / (beta * beta + fastest * fastest) if beta > 0.0 else 1.0 / fastest
+    steps = np.geomspace(1e-3 * natural, max(largest, 10.0 * natural), 4096)
+    above = excess(steps) >= 0.0
     if above[0]:
         return 0.0
     if not above.any():
         return float("inf")
     first = int(np.argmax(above))
-    return float(brentq(excess, steps[first - 1], steps[first], xtol=1e-14, rtol=1e-14))
+    return float(brentq(excess, steps[first - 1], steps[first], xtol=1e-14 * natural, rtol=1e-14))
 
 
 def _shares(step_size: Real, beta: Real, rotation: Real) -> tuple[Array, Array]:
@@ -125,14 +148,14 @@ def _shares(step_size: Real, beta: Real, rotation: Real) -> tuple[Array, Array]:
     return 1.0 - step_size * beta, step_size * rotation
 
 
-def _larger_root(trace: Array, trace_imaginary: Array, det: Array, det_imaginary: Array) -> Array:
+def larger_root(trace: Array, trace_imaginary: Array, det: Array, det_imaginary: Array) -> Array:
     r"""Larger modulus of the roots of $\mu^2 - t\mu + d$ for complex t and d, in real arithmetic."""
     xp = namespace(trace, det)
     # Discriminant D = t² − 4d, its square root s, and |t ± s|/2.
     real = trace * trace - trace_imaginary * trace_imaginary - 4.0 * det
     imaginary = 2.0 * trace * trace_imaginary - 4.0 * det_imaginary
     size = xp.sqrt(real * real + imaginary * imaginary)
-    root = xp.sqrt((size + real) / 2.0)
+    root = xp.sqrt(xp.maximum(size + real, 0.0 * size) / 2.0)
     root_imaginary = xp.where(imaginary < 0, -1.0, 1.0) * xp.sqrt(xp.maximum(size - real, 0.0 * size) / 2.0)
     plus = (trace + root) ** 2 + (trace_imaginary + root_imaginary) ** 2
     minus = (trace - root) ** 2 + (trace_imaginary - root_imaginary) ** 2

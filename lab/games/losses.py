@@ -35,8 +35,8 @@ def labelled_loss(
     r"""$\mathbb{E}_{y,y'\sim\rho}\,\mathbb{E}_{label}[(h(y_w) - h(y_l) - c)^2]$: pairs labelled by the preference.
 
     With $q = \frac12 + A_{yy'}$ the label's expectation is $(h_y - h_{y'})^2 - 4cA_{yy'}(h_y - h_{y'}) + c^2$. It
-    differs from `contrast_loss` of $h - 2c\,A\rho$ by a constant: c is half the slope in front of the win rates, but only
-    where pairs and opponents have one law. Source: `inpo`, Equation 8 and C5.
+    differs from `contrast_loss` of $h - 2c\,A\rho$ by a constant: c is half the slope in front of the win rates, but
+    only where pairs and opponents have one law. Source: `inpo`, Equation 8 and C5.
     """
     check_same_shape(log_ratio=log_ratio, log_sampling=log_sampling)
     log_ratio, log_sampling, target = floats(log_ratio, log_sampling, target)

@@ -17,6 +17,8 @@ from lab.arrays import Array, Real, floats, log_softmax, namespace
 
 Payoffs = Callable[[Array, int], Array]
 
+EXTRAPOLATION = 0.3  # of momentum: `apo`'s choice in its experiments
+
 
 class State(NamedTuple):
     """The policy that is played (log-probabilities), what the method remembers, and how many steps were taken."""
@@ -61,8 +63,8 @@ def extragradient(state: State, payoffs: Payoffs, *, log_reference: Array, beta:
 def optimistic(state: State, payoffs: Payoffs, *, log_reference: Array, beta: Real, step_size: Real) -> State:
     r"""Extragradient whose trial step reuses the payoffs seen in the step before: one query a step.
 
-    $\pi_{1/2} \propto \pi^{a}\pi_{ref}^{\eta\beta}e^{\eta\hat g}$ with the remembered payoffs $\hat g$ of the last trial
-    policy. At β = 0 optimistic multiplicative weights (ONPO). Source: `nash-background`, OMWU.
+    $\pi_{1/2} \propto \pi^{a}\pi_{ref}^{\eta\beta}e^{\eta\hat g}$ with the remembered payoffs $\hat g$ of the last
+    trial policy. At β = 0 optimistic multiplicative weights (ONPO). Source: `nash-background`, OMWU.
     """
     base, step = _anchored(state.log_policy, log_reference, beta, step_size)
     seen = payoffs(log_softmax(base + step * state.memory), 0)
@@ -123,7 +125,7 @@ def momentum(
     log_reference: Array,
     beta: Real,
     step_size: Real,
-    extrapolation: Real = 0.3,
+    extrapolation: Real = EXTRAPOLATION,
 ) -> State:
     r"""Accelerated preference optimisation: a proximal step from the extrapolated policy, then extrapolation again.
 

@@ -30,5 +30,6 @@ class CodeChanged(LabError):
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """' (did you mean …?)' with the nearest known name, or nothing when none is near."""
-    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    folded = {other.casefold(): other for other in known}
+    nearest = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.5)
+    return f" (did you mean {folded[nearest[0]]!r}?)" if nearest else ""

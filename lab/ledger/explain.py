@@ -56,7 +56,10 @@ def _check(paper: Paper, claim: Claim, check: Evidence, store: Store) -> list[st
     head = f"[{check.kind}] {check.name}"
     lines = [head, "-" * len(head)]
     lines += _wrapped(inspect.cleandoc(check.function.__doc__ or "(no description)"))
-    lines += _field("code", _location(check.function))
+    file = getattr(check, "file", None)  # a certificate
+    lines += _field("certificate" if file else "code", _shown(file) if file else _location(check.function))
+    lines += _field("assumes", getattr(check, "assumes", ""))
+    lines += _field("proved in part", getattr(check, "part", ""))
     missing, outcomes = _outcomes(paper, claim, check, store)
     if missing:
         return [*lines, *_field("data", missing)]
@@ -113,7 +116,7 @@ def _numbers(outcome: Outcome, indent: int = 2) -> list[str]:
     return lines
 
 
-SAMPLES = {"exact": "worlds", "sampled": "observations", "rate": "errors"}
+SAMPLES = {"exact": "worlds", "sampled": "observations", "rate": "errors", "proof": "steps"}
 
 
 def _interval(result: Result) -> str:
@@ -154,8 +157,12 @@ def _circumstances(result: Result) -> str:
 
 def _location(function: Callable[..., Any]) -> str:
     file = Path(inspect.getsourcefile(function) or "?")
-    shown = os.path.relpath(file)
-    return f"{file if shown.startswith('..') else shown}:{function.__code__.co_firstlineno}"
+    return f"{_shown(file)}:{function.__code__.co_firstlineno}"
+
+
+def _shown(file: Path) -> str:
+    nearby = os.path.relpath(file)
+    return str(file) if nearby.startswith("..") else nearby
 
 
 def _arxiv(paper: Paper) -> str:

@@ -4,6 +4,7 @@
     sampled   mean_equals(values, target, within=…), mean_between, mean_at_most, mean_at_least
     rate      exponent(sizes, errors, between=…), factor(steps, errors, between=…)
     data      any of the sampled ones, or interval(estimate, low, high, between=…) computed at `draw.alpha`
+    proof     Checked(accepted, verdict, steps)
 
 A function may return a tuple of exact findings: all of them must hold. `series` carries the small named arrays
 that a figure draws beside what the judge measures (abscissae, theory), and `note` a line for `lab explain`.
@@ -70,6 +71,17 @@ class Interval:
     samples: int
     series: Series = field(default_factory=dict)
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Whether the exact checker accepted a certificate, and what that certificate proves: `holds` or `fails`."""
+
+    accepted: bool
+    verdict: str = ""
+    steps: int = 0
+    note: str = ""
+    series: Series = field(default_factory=dict)
 
 
 def equal(left: Any, right: Any, *, error: Any = None, series: Series | None = None, note: str = "") -> Comparison:

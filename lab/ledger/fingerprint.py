@@ -16,7 +16,7 @@ from pathlib import Path
 # How a unit runs and is judged is code that every result depends on.
 JUDGES = "lab.ledger.unit"
 PACKAGES = ("lab", "simulations")
-LIBRARIES = ("numpy", "scipy", "jax", "jaxlib")
+LIBRARIES = ("numpy", "scipy", "jax", "jaxlib", "optax")
 
 
 def digest(*parts: str) -> str:

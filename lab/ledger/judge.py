@@ -4,6 +4,7 @@
     Mean         a confidence sequence for the mean lies inside the claimed set (holds) or outside it (fails)
     Rate         the interval of the exponent or factor lies inside or outside the claimed interval
     Interval     as Rate, with the interval that the evidence computed itself
+    Checked      what an accepted certificate proves; a rejected one decides nothing
 
 Each random check may err with probability `alpha`. What is not decided is `undecided`, never `holds`.
 """
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lab.inference import rounding
-from lab.ledger.findings import Comparison, Interval, Mean, Rate
+from lab.ledger.findings import Checked, Comparison, Interval, Mean, Rate
 
 DRAWN = 0.05  # error level of the intervals that only figures use
 LARGEST = 16  # numbers of a world's parameter that a counterexample still shows
@@ -56,6 +57,9 @@ def judge(findings: Iterable[Any], *, alpha: float, world: Any = None, worlds: i
         return rate(first, alpha=alpha)
     if isinstance(first, Interval):
         return interval(first)
+    if isinstance(first, Checked):
+        verdict = first.verdict if first.accepted else "undecided"
+        return Judgement(verdict, samples=first.steps, note=first.note)
     raise BrokenCheck(f"evidence must return a finding (equal, mean_equals, exponent, …), not {type(first).__name__}")
 
 
@@ -130,7 +134,7 @@ def _difference(found: Comparison) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
         plain = rounding.value(difference)
     else:
         with np.errstate(invalid="ignore", over="ignore"):
-            plain = left - right
+            plain = np.asarray(left - right)
         bound = np.asarray(0.0 if found.error is None else rounding.value(found.error), float)
         if np.any(bound < 0):
             raise BrokenCheck(f"the declared rounding error is negative: {float(np.min(bound))!r}")

@@ -16,6 +16,7 @@ def of(ledger: Ledger) -> Iterator[str]:
             "claim": row.check.claim.id,
             "evidence": row.check.evidence.name,
             "kind": row.check.evidence.kind,
+            "part": getattr(row.check.evidence, "part", ""),
             "expected": row.main.unit.expected,
             "as_expected": row.as_expected,
             **_numbers(row.main),

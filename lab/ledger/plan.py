@@ -22,6 +22,7 @@ from lab.ledger.evidence import Evidence, collect
 from lab.ledger.unit import Unit
 
 PACKAGE = "simulations"
+PROOFS = "proofs_check.ledger"
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def evidence_of(paper: Paper, modules: Modules = module_of) -> dict[str, list[Ev
     """The evidence for each claim of a paper: every claim has some, with a control, and none is for another claim."""
     module = modules(paper.slug)
     found: dict[str, list[Evidence]] = {claim.id: [] for claim in paper.claims}
-    for check in _collect(module):
+    for check in [*_collect(module), *_proofs(paper.slug)]:
         where = f"{check.function.__module__}.{check.name}"
         if check.claim not in found:
             near = suggestion(check.claim, found)
@@ -128,7 +129,8 @@ def evidence_of(paper: Paper, modules: Modules = module_of) -> dict[str, list[Ev
             if control.expected not in (None, "holds", "fails", "undecided"):
                 raise CatalogueError(f"{where}: a control expects {control.expected!r}, which is no verdict")
         found[check.claim].append(check)
-    for claim, checks in found.items():
+    for claim, every in found.items():
+        checks = [check for check in every if check.kind != "proof"]
         if not checks:
             raise CatalogueError(
                 f"{claim}: the catalogue lists this claim, but {module.__name__} has no evidence for it"
@@ -136,6 +138,17 @@ def evidence_of(paper: Paper, modules: Modules = module_of) -> dict[str, list[Ev
         if not any(check.controls for check in checks):
             raise CatalogueError(f"{claim}: none of its evidence in {module.__name__} has a control")
     return found
+
+
+def _proofs(slug: str) -> list[Evidence]:
+    """The certificates of a paper's claims, where the proofs are installed."""
+    try:
+        module = importlib.import_module(PROOFS)
+    except ModuleNotFoundError as problem:
+        if problem.name not in (PROOFS, PROOFS.partition(".")[0]):
+            raise
+        return []
+    return list(module.evidence(slug))
 
 
 def _collect(module: ModuleType) -> list[Evidence]:

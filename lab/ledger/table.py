@@ -14,6 +14,7 @@ from lab.ledger.engine import Ledger, Row
 
 KINDS = ("exact", "sampled", "rate", "proof", "data", "lm")
 COLOURS = {"holds": "green", "fails": "yellow", "undecided": "magenta", "error": "red"}
+IN_PART = "; “in part”: what a certificate proves of the claim is said by `lab explain`"
 LEGEND = (
     "✓ the verdict is the expected one, ✗ it is not; "
     "n/m: n of m controls, each with one assumption changed, came out as they must"
@@ -65,7 +66,7 @@ def _draw(ledger: Ledger, console: Any) -> None:
 
 def summary(ledger: Ledger) -> str:
     """Legend, counts, what came out otherwise, the error bound and the time."""
-    lines = [LEGEND]
+    lines = [LEGEND + (IN_PART if any(_in_part(row) for row in ledger.rows) else "")]
     mains = [row.main for row in ledger.rows]
     counts = {verdict: sum(m.result.verdict == verdict for m in mains) for verdict in COLOURS}
     controls = [control for row in ledger.rows for control in row.controls]
@@ -88,7 +89,7 @@ def summary(ledger: Ledger) -> str:
                 )
     lines.append(
         f"probability that any of the {ledger.random_checks} verdicts from random numbers or data is wrong by chance "
-        f"≤ {ledger.error_bound:.1g}; exact ones carry computed rounding bounds"
+        f"≤ {ledger.error_bound:.3g}; exact ones carry computed rounding bounds"
     )
     lines.append(
         f"profile {ledger.profile}: {ledger.ran} run, {ledger.reused} kept from before, {ledger.seconds:.1f} s, "
@@ -124,7 +125,12 @@ def _by_paper(rows: Iterable[Row]) -> dict[str, list[tuple[Claim, list[Row]]]]:
 
 def _parts(row: Row) -> tuple[str, str]:
     controls = f" {sum(c.as_expected for c in row.controls)}/{len(row.controls)}" if row.controls else ""
-    return row.main.result.verdict, f" {'✓' if row.as_expected else '✗'}{controls}"
+    part = " in part" if _in_part(row) else ""
+    return row.main.result.verdict, f"{part} {'✓' if row.as_expected else '✗'}{controls}"
+
+
+def _in_part(row: Row) -> bool:
+    return bool(getattr(row.check.evidence, "part", ""))
 
 
 def _words(rows: Sequence[Row]) -> str:

@@ -1,39 +1,16 @@
-"""Every verdict of `mnar-clipped` that needs no real data is the expected one on the quick profile, and the catalogue's
-counterexamples are what their numbers say."""
+"""The catalogue's counterexamples of `mnar-clipped` are what their numbers say."""
 
 import math
 
 import numpy as np
 import pytest
 
-from lab.ledger import catalogue
-from lab.ledger.engine import check
-from lab.ledger.plan import evidence_of
+from lab.datasets.movielens import MOVIELENS
 from lab.recommenders.losses import local_losses, naive
 from lab.recommenders.metrics import dcg
 from lab.recommenders.moments import clipped_bias, shared_shock_variance, unbiased_variance, weighted_mf_bias
 from lab.recommenders.propensity import popularity_propensity
-
-PAPER = catalogue.load()["mnar-clipped"]
-EVIDENCE = evidence_of(PAPER)
-THEORY = [claim.id for claim in PAPER.claims if all(e.kind in ("exact", "sampled", "rate") for e in EVIDENCE[claim.id])]
-THEORY = [
-    claim for claim in THEORY
-    if all(e.function.__module__.rsplit(".", 1)[1] not in ("learning", "open_bandit") for e in EVIDENCE[claim])
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory):
-    ledger = check(THEORY, profile="quick", workers=2, home=tmp_path_factory.mktemp("ledger"))
-    return {(row.check.claim.id, row.check.evidence.name): row for row in ledger.rows}
-
-
-@pytest.mark.parametrize(("claim", "name"), [(claim, e.name) for claim in THEORY for e in EVIDENCE[claim]])
-def test_verdicts_are_the_expected_ones(rows, claim, name):
-    row = rows[claim, name]
-    for outcome in (row.main, *row.controls):
-        assert outcome.as_expected, f"{outcome.unit.name}: {outcome.result.verdict}, {outcome.result.note}"
+from simulations.mnar_clipped import learning
 
 
 def test_counterexamples_in_numbers():
@@ -61,3 +38,16 @@ def test_counterexamples_in_numbers():
 
 def test_the_tuned_clip_and_its_count():
     assert math.floor(0.00914**-2) == 11_970
+
+
+@pytest.mark.skipif(MOVIELENS.file is None, reason=f"install it with {MOVIELENS.install}")
+def test_the_counterexample_on_rare_films_in_numbers():
+    """The losses of the first replicate at p = 0.5."""
+    found = learning.replicate(0, learning.FEW)
+    rare, common = (
+        {name: float(table[name][0].mean()) for name in ("naive", "unbiased")}
+        for table in (found.rare_loss, found.common_loss)
+    )
+    assert 1 - common["unbiased"] / common["naive"] == pytest.approx(0.24, abs=0.01)
+    assert 0 <= 1 - rare["unbiased"] / rare["naive"] < 0.01
+    assert [rare["unbiased"], rare["naive"]] == pytest.approx([0.255, 0.256], abs=0.002)

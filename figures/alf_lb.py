@@ -1,0 +1,130 @@
+"""ALF-LB: one batch under four rules, regret of seven policies, drift, update rate, noise floor, auxiliary loss."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from figures.style import PALETTE, figure, measured, palette, panels, theory
+
+COURSES = ("sign, u = 0.01", "sign, u = 0.001", "proportional, u = 0.0003", "u/n, u = 0.01")
+STUDY = ("1/(μn)", "3/(μn)", "0.1/(μn)", "1/(μ√n)", "constant 0.3/μ", "sign, u = 0.01", "sign, u = 0.001")
+
+
+def course(ax: Any, x: Any, y: Any, index: int, label: str) -> None:
+    """A run of the procedure: a line with sparse marks."""
+    ax.plot(x, y, **palette(index), markevery=max(len(x) // 8, 1), label=label)
+
+
+@figure
+def one_batch(results: dict[str, Any]) -> Figure:
+    """The Lagrangian above the linear program's value, and the largest load, along 1,000 updates of one batch."""
+    series = results["course_of_the_lagrangian"].series
+    fig, (left, right) = panels(2)
+    for i, name in enumerate(COURSES):
+        share = 100 * series["rising"][i]
+        course(left, series["step"], np.maximum(series["gap"][i], 1e-3), i, f"{name}: rises in {share:.0f} % of steps")
+        course(right, series["step"], np.maximum(series["imbalance"][i], 1e-3), i, name)
+    left.set(
+        xscale="log", yscale="log", xlabel="update n", ylabel="$D(p_n)$ − optimum, units of score", ylim=(1e-2, 2e3)
+    )
+    right.set(xscale="log", yscale="log", xlabel="update n", ylabel=r"$\max_k A_k/L - 1$", ylim=(5e-3, 3))
+    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
+@figure
+def regret(results: dict[str, Any]) -> Figure:
+    """Mean cumulative regret of seven policies on one stream, with the growth that theory gives three of them."""
+    series = results["seven_policies_on_one_stream"].series
+    step, total = series["step"], series["regret"]
+    fig, ax = panels(1, width=6.0, height=4.0)
+    for i, name in enumerate(STUDY):
+        course(ax, step, total[i], i, name)
+    late = step >= 100
+    start = np.flatnonzero(late)[0]
+    n = step[late]
+    growths = (
+        (0, series["coefficient"] * np.log(n / n[0])),
+        (4, series["constant"] * (n - n[0])),
+        (5, series["sign"] * (n - n[0])),
+    )
+    for k, (i, growth) in enumerate(growths):
+        label = "theory: growth from n = 100" if k == 0 else None
+        ax.plot(n, total[i, start] + growth, color=PALETTE[6], linewidth=3.5, alpha=0.25, label=label, zorder=0)
+    ax.set(xscale="log", yscale="log", xlabel="batches n", ylabel="cumulative regret, units of score")
+    fig.legend(loc="outside right upper")
+    return fig
+
+
+@figure
+def drift(results: dict[str, Any]) -> Figure:
+    """MaxVio along a stream whose means swing, and along the same stream without drift, with the noise floor."""
+    found = results["late_imbalance_under_drift"]
+    (still,) = found.controls.values()
+    fig, axes = panels(2)
+    for ax, series, title in zip(
+        axes, (still.series, found.series), ("without drift", "means swing by ±0.25"), strict=True
+    ):
+        for i, name in enumerate(("1/(μn)", "constant 0.1/μ", "sign, u = 0.003")):
+            course(ax, series["step"], series["violation"][i], i, name)
+        ax.axhline(float(series["floor"]), color=PALETTE[6], linestyle=":", label="noise floor")
+        ax.set(xlabel="batch", ylabel="MaxVio, mean of 50 batches", title=title, ylim=(0, 1.0))
+    axes[0].legend(loc="upper right")
+    return fig
+
+
+@figure
+def update_rate(results: dict[str, Any]) -> Figure:
+    """Start-up against fluctuation: mean MaxVio of a run and of its end, against the rate of the sign rule."""
+    found = results["imbalance_by_rate"]
+    series = found.series
+    fig, ax = panels(1, width=4.8)
+    course(ax, series["rates"], series["whole"], 0, "all 1,000 batches")
+    course(ax, series["rates"], series["late"], 1, "the last 200")
+    ax.axhline(float(series["floor"]), color=PALETTE[6], linestyle=":", label="noise floor")
+    slow = 0.25 / 1000
+    ax.axvline(slow, color=PALETTE[2], linestyle="-.", label="max|p*|/u = 1,000 batches")
+    ax.set(xscale="log", xlabel="update rate u, units of score", ylabel="mean MaxVio", ylim=(0, 1.0))
+    ax.legend(loc="upper center")
+    return fig
+
+
+@figure
+def noise_floor(results: dict[str, Any]) -> Figure:
+    """MaxVio of a batch against its tokens at perfect expected balance, and with a systematic imbalance."""
+    found = results["imbalance_by_batch"]
+    (leaning,) = found.controls.values()
+    tokens = found.series["sizes"]
+    fig, ax = panels(1, width=4.8)
+    theory(ax, tokens, found.series["floor"], label="noise floor")
+    theory(ax, tokens, found.series["upper"], index=2, label=r"$\sqrt{2\,\ln E\,(1 - K/E)/L}$")
+    for i, (result, name) in enumerate(((found, "balanced in expectation"), (leaning, "experts lean apart by ±0.1"))):
+        series = result.series
+        measured(ax, tokens, series["median"], series["median_low"], series["median_high"], index=i, label=name)
+    ax.set(xscale="log", yscale="log", xlabel="tokens in a batch (16 experts, top-2)", ylabel="MaxVio")
+    ax.set_xticks(tokens, [f"{int(t):,}" for t in tokens])
+    ax.minorticks_off()
+    ax.set_yticks([0.1, 0.2, 0.5, 1.0], ["0.1", "0.2", "0.5", "1"])
+    ax.legend(loc="lower left")
+    return fig
+
+
+@figure
+def trade_off(results: dict[str, Any]) -> Figure:
+    """Task objective against imbalance of trained routers: seven coefficients of the loss, three rates of biases."""
+    series = results["biases_against_the_auxiliary_loss"].series
+    coefficients, rates = series["coefficients"], series["rates"]
+    split = len(coefficients)
+    fig, ax = panels(1, width=4.8)
+    x, y = series["violation"], series["objective"]
+    ax.plot(x[:split], y[:split], **palette(0), label="auxiliary loss, coefficient α")
+    ax.plot(x[split:], y[split:], **palette(1), label="biases, rate u")
+    for i, coefficient in enumerate(coefficients):
+        if coefficient in (0.0, 0.3, 1.0, 3.0):
+            ax.annotate(f"{coefficient:g}", (x[i], y[i]), xytext=(6, -10), textcoords="offset points")
+    for i, rate in enumerate(rates):
+        ax.annotate(f"{rate:g}", (x[split + i], y[split + i]), xytext=(-6, 8 + 8 * (i % 2)), textcoords="offset points")
+    ax.set(xlabel="MaxVio of the trained router", ylabel="task objective", xlim=(0, None))
+    ax.legend(loc="lower right")
+    return fig

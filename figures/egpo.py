@@ -1,0 +1,176 @@
+"""EGPO: gaps against updates with the predicted rates, the map of stable settings, spirals, and noise floors."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+
+from figures.style import MARKERS, PALETTE, figure, measured, panels, theory
+from lab.games.local import (
+    contraction_limit,
+    extragradient_modulus,
+    mirror_descent_limit,
+    mirror_descent_modulus,
+)
+
+WEIGHTS = ("0.1", "0.01", "0.001")
+SMALLEST = 1e-16  # gaps below are rounding
+
+
+@figure
+def gap_curves(results: dict[str, Any]) -> Figure:
+    """Five methods on one of the authors' games at three KL weights; lines have the slopes that the moduli predict."""
+    series = results["final_gaps_of_all"].series
+    names = [str(name) for name in series["names"]]
+    fig, axes = panels(3, width=3.6, height=3.4)
+    for ax, weight in zip(axes, WEIGHTS, strict=True):
+        updates, curves, moduli = (series[f"{kind} {weight}"] for kind in ("updates", "curves", "moduli"))
+        every = max(len(updates) // 16, 1)
+        for i, (name, curve) in enumerate(zip(names, curves, strict=True)):
+            shown = np.arange(3 * i, len(updates), every)
+            shown = shown[curve[shown] > SMALLEST]
+            ax.plot(
+                updates[shown], curve[shown], linestyle="none", marker=MARKERS[i], color=PALETTE[i], label=name,
+                markersize=4,
+            )  # fmt: skip
+        for i, modulus in enumerate(moduli):
+            if modulus < 1:
+                _predicted(ax, updates, curves[i], float(modulus), i)
+        if moduli[1] > 1:
+            ax.text(
+                0.98, 0.7, f"{names[1]}: modulus {moduli[1]:.6g} > 1,\nit leaves the equilibrium", ha="right",
+                transform=ax.transAxes, color=PALETTE[1], fontsize=8,
+            )  # fmt: skip
+        ax.set(yscale="log", xlabel="updates", title=f"β = {weight}", ylim=(SMALLEST / 3, 5))
+        ax.xaxis.get_major_formatter().set_useOffset(False)
+        ax.ticklabel_format(axis="x", style="plain")
+        ax.locator_params(axis="x", nbins=4)
+    axes[0].set_ylabel(r"duality gap $\mathrm{DualGap}_\beta(\pi_t)$")
+    handles, labels = axes[0].get_legend_handles_labels()
+    handles += [Line2D([], [], color=PALETTE[i], linestyle=("-", "--")[i]) for i in range(2)]
+    labels += [f"slope predicted, {name}" for name in names[:2]]
+    fig.legend(handles, labels, loc="outside lower center", ncols=4)
+    return fig
+
+
+def _predicted(ax: Axes, updates: Any, curve: np.ndarray, modulus: float, index: int) -> None:
+    """A gap is quadratic in the distance: it falls by the squared modulus an update. Drawn through where it is 1e-6."""
+    tail = np.flatnonzero(curve < 1e-6)
+    start = int(tail[0]) if len(tail) else len(curve) // 2
+    log_line = np.log(curve[start]) + 2 * (updates - updates[start]) * np.log(modulus)
+    inside = (log_line > np.log(SMALLEST)) & (log_line < np.log(3.0))
+    theory(ax, updates[inside], np.exp(log_line[inside]), index=index)
+
+
+@figure
+def stability_map(results: dict[str, Any]) -> Figure:
+    """Rock–paper–scissors: where runs return to the equilibrium, and the boundary that the modulus predicts."""
+    series = results["outcomes_on_a_grid"].series
+    beta, step = series["beta"], series["step_size"]
+    fine_beta, fine_step = np.geomspace(beta[0], beta[-1], 300), np.geomspace(step[0], step[-1], 300)
+    rotation = np.sqrt(3) / 6
+    fig, axes = panels(2, width=4.1, height=3.5)
+    colours = ListedColormap(["#F2C6A8", "#CFE3F1"])
+    for ax, solver, modulus, title in (
+        (axes[0], "mirror_descent", mirror_descent_modulus, "mirror descent (online IPO 1)"),
+        (axes[1], "extragradient", extragradient_modulus, "extragradient (EGPO)"),
+    ):
+        returns = series[f"{solver}_returns"].reshape(len(beta), len(step))
+        ax.pcolormesh(beta, step, returns.T, cmap=colours, vmin=0, vmax=1, shading="nearest", rasterized=True)
+        found = modulus(fine_step[:, None], beta=fine_beta[None, :], rotation=rotation)
+        ax.contour(fine_beta, fine_step, found, levels=[1.0], colors=[PALETTE[6]], linewidths=1.6)
+        ax.plot(fine_beta, contraction_limit(beta=fine_beta), color=PALETTE[2], linestyle="-.")
+        if solver == "extragradient":
+            limit = mirror_descent_limit(beta=fine_beta, rotation=rotation)
+            ax.plot(fine_beta, limit, color=PALETTE[0], linestyle=":", linewidth=1.8)
+        ax.set(xscale="log", yscale="log", xlabel="KL weight β", title=title, ylim=(step[0], step[-1]))
+        ax.grid(False)
+        ax.xaxis.set_major_locator(FixedLocator([0.003, 0.01, 0.03, 0.1, 0.3, 1]))
+        ax.yaxis.set_major_locator(FixedLocator([0.1, 0.3, 1, 3]))
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter(ScalarFormatter())
+            axis.set_minor_locator(NullLocator())
+    axes[0].set_ylabel("step size η")
+    handles = [
+        Patch(color="#CFE3F1", label="run returns"),
+        Patch(color="#F2C6A8", label="run leaves"),
+        Line2D([], [], color=PALETTE[6], linewidth=1.6, label="modulus 1 (theory)"),
+        Line2D([], [], color=PALETTE[2], linestyle="-.", label="1/(β + ½): contraction from anywhere"),
+        Line2D([], [], color=PALETTE[0], linestyle=":", linewidth=1.8, label="limit of mirror descent"),
+    ]
+    fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    return fig
+
+
+CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
+
+
+@figure
+def spirals(results: dict[str, Any]) -> Figure:
+    """A cycle of three actions, no regularisation, 60 steps of 0.8: mirror descent spirals out, extragradient in."""
+    series = results["two_spirals"].series
+    fig, axes = panels(2, width=3.7, height=3.5)
+    for i, (ax, solver, title) in enumerate(
+        zip(axes, ("mirror_descent", "extragradient"), ("mirror descent", "extragradient"), strict=True)
+    ):
+        path, centre = np.exp(series[solver]) @ CORNERS, series["equilibrium"] @ CORNERS
+        ax.plot(*np.vstack([CORNERS, CORNERS[:1]]).T, color="#888888", linewidth=1.0)
+        ax.plot(*path.T, color=PALETTE[i], linewidth=0.9, marker=MARKERS[i], markersize=2.4)
+        ax.plot(*path[0], marker="o", color="none", markeredgecolor=PALETTE[6], markersize=8, linestyle="none")
+        ax.plot(*centre, marker="*", color=PALETTE[6], markersize=10, linestyle="none")
+        for corner, name, offset in zip(
+            CORNERS, ("only 1", "only 2", "only 3"), ((0, -12), (0, -12), (0, 6)), strict=True
+        ):
+            ax.annotate(name, corner, xytext=offset, textcoords="offset points", ha="center")
+        ax.set(title=title, aspect="equal", xlim=(-0.06, 1.06), ylim=(-0.09, 0.95))
+        ax.axis("off")
+    handles = [
+        Line2D([], [], color=PALETTE[6], marker="o", markerfacecolor="none", linestyle="none", label="start"),
+        Line2D([], [], color=PALETTE[6], marker="*", markersize=9, linestyle="none", label="equilibrium (4, 3, 4)/11"),
+    ]
+    fig.legend(handles=handles, loc="outside lower center", ncols=2)
+    return fig
+
+
+@figure
+def noise_floors(results: dict[str, Any]) -> Figure:
+    """What noise and bias of the payoff queries leave: against the step size, and against the KL weight."""
+    fig, (left, right) = panels(2, width=4.1)
+    noisy = results["floor_by_step_size"]
+    (biased,) = noisy.controls.values()
+    first = results["floor_of_a_biased_query"]
+    for i, (found, name, slope) in enumerate(
+        (
+            (noisy, "noise in both queries: ∝ η", 1),
+            (biased, "noise, and bias in the second query: ∝ η⁰", 0),
+            (first, "bias in the trial query only: ∝ η²", 2),
+        )
+    ):
+        _floor(left, found, slope, i, name)
+    left.set(xlabel="step size η", ylabel=r"stationary $\mathrm{KL}(\pi^*\|\pi)$")
+    weights = results["floor_by_weight"]
+    _floor(right, weights, -1, 0, "noise in both queries: ∝ 1/β")
+    right.set(xlabel="KL weight β")
+    for ax in (left, right):
+        ax.set(xscale="log", yscale="log")
+        ax.xaxis.set_major_formatter(ScalarFormatter())
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.legend(loc="best")
+    left.xaxis.set_major_locator(FixedLocator(list(noisy.series["sizes"])))
+    right.xaxis.set_major_locator(FixedLocator(list(weights.series["sizes"])))
+    left.set_ylim(top=left.get_ylim()[1] * 300)
+    return fig
+
+
+def _floor(ax: Axes, found: Any, slope: int, index: int, name: str) -> None:
+    """Medians over the games with their intervals, and a line of the predicted slope through the middle."""
+    series = found.series
+    sizes, median = series["sizes"], series["median"]
+    measured(ax, sizes, median, series["median_low"], series["median_high"], index=index, label=name)
+    middle = np.exp(np.mean(np.log(median)))
+    theory(ax, sizes, middle * (sizes / np.exp(np.mean(np.log(sizes)))) ** slope, index=index)

@@ -1,0 +1,42 @@
+"""Load balancing of sparse mixtures of experts by biases: routing, its assignment problem, update rules, noise floor.
+
+    selection       biased top-K routing, loads, gates; the rule for ties
+    lagrangian      the assignment problem's Lagrangian and dual function, and what one update does to them
+    optimum         the linear program, an exact solver for large batches, optimal biases with their certificate
+    rules           the update rules as a table with one interface
+    balance         MaxVio, capacity, the noise floor
+    auxiliary       the auxiliary loss with its conventions
+    expert_choice   what Expert Choice routing reveals about later tokens
+    uniform_scores  independent uniform scores, where expectation, gradient and Hessian are exact
+    regret          closed forms of the regret of the update rules
+    worlds, online  fixed batches and streams, and the procedure on them in compiled loops
+    router          a small router trained by exact gradients
+    advice          what to set for a log of router scores
+
+Sources: `alf-lb` (arXiv 2512.03915) and Wang et al. (arXiv 2408.15664).
+"""
+
+from lab.routing.balance import capacity_range, check_capacity, max_violation, noise_floor, noise_floor_bound
+from lab.routing.lagrangian import dual_value, lagrangian, shortfall, switching_benefit
+from lab.routing.rules import RULES, Rule, update
+from lab.routing.selection import centred, gates, loads, route, top_k
+
+__all__ = [
+    "RULES",
+    "Rule",
+    "capacity_range",
+    "centred",
+    "check_capacity",
+    "dual_value",
+    "gates",
+    "lagrangian",
+    "loads",
+    "max_violation",
+    "noise_floor",
+    "noise_floor_bound",
+    "route",
+    "shortfall",
+    "switching_benefit",
+    "top_k",
+    "update",
+]

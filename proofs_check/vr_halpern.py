@@ -1,0 +1,345 @@
+"""Halpern iteration: its rate and certificate for every N, the tight instance, and the variance-reduced potential.
+
+`*_values` certificates, for single numbers of steps, come from semidefinite programs (`proofs_check/worst_cases.py`).
+"""
+
+from collections.abc import Iterator
+
+from proofs_check import noise_condition, worst_cases
+from proofs_check.writing import Draft, identity, induction, inequality, nonnegative, positive, term
+
+ANCHORED = {"x0": "start, with the fixed point at 0", "x": "x_N", "t": "T x_N"}
+FOLLOWING = {"t1": "T x_{N+1}"}
+NEXT = {"y": "(x0 + (N + 1)*t)/(N + 2)", "gap": "(y - x)**2 - (t1 - t)**2"}
+COUNT = {"N": "number of steps"}
+STEPS = nonnegative("steps", "N", "a number of steps")
+GROWING = [positive("plus_one", "N + 1"), positive("plus_two", "N + 2")]
+
+
+def drafts() -> Iterator[Draft]:
+    yield from halpern()
+    yield from attained()
+    yield from extragradient()
+    yield from potential()
+    yield from noise_condition.noise()
+    yield from worst_cases.worst_cases()
+
+
+def halpern() -> Iterator[Draft]:
+    rest = "4*x0**2 - (N + 1)**2*(x - t)**2 - S - 2*(N + 1)*(x**2 - t**2) - ((N + 1)*(x - t) - 2*x0)**2"
+    telescope = induction(
+        "telescope",
+        "the certificate, times (N + 1)²",
+        rest,
+        "N",
+        {"N": "0", "x": "x0", "S": "0"},
+        {"N": "N + 1", "x": "y", "t": "t1", "S": "S + 2*(N + 1)*(N + 2)*gap"},
+    )
+    yield Draft(
+        "certificate",
+        ["vr-halpern/halpern-certificate"],
+        "By induction on N, with S the sum of 2j(j+1) times the gaps: both sides of the certificate are equal, "
+        "whatever the vectors t.",
+        symbols=COUNT | {"S": "Σ 2j(j+1)(‖x_j − x_{j−1}‖² − ‖t_j − t_{j−1}‖²)"},
+        vectors=ANCHORED | FOLLOWING,
+        definitions=NEXT,
+        steps=[telescope],
+    )
+    yield Draft(
+        "rate",
+        ["vr-halpern/halpern-rate"],
+        "‖x_N − T x_N‖ ≤ 2‖x_0 − x_*‖/(N+1) for every N: the certificate, whose sum S and other terms are not "
+        "negative.",
+        assumes="T nonexpansive with the fixed point 0",
+        symbols=COUNT | {"S": "Σ 2j(j+1)(‖x_j − x_{j−1}‖² − ‖t_j − t_{j−1}‖²)"},
+        vectors=ANCHORED | FOLLOWING,
+        definitions=NEXT,
+        facts=[
+            *GROWING,
+            nonnegative("nonexpansive", "gap", "of T, at x_N and x_{N+1}"),
+            nonnegative("fixed", "x**2 - t**2", "of T, at x_N and 0"),
+        ],
+        steps=[
+            telescope,
+            induction(
+                "positive_sum",
+                "S ≥ 0",
+                "S",
+                "N",
+                {"N": "0", "S": "0"},
+                {"N": "N + 1", "S": "S + 2*(N + 1)*(N + 2)*gap"},
+                term(2, "plus_one plus_two nonexpansive"),
+            ),
+            inequality(
+                "rate",
+                "the rate",
+                "4*x0**2/(N + 1)**2 - (x - t)**2",
+                term(times="telescope", over="plus_one plus_one"),
+                term(times="positive_sum", over="plus_one plus_one"),
+                term(2, "fixed", "plus_one"),
+                term(square="x - t - 2*x0/(N + 1)"),
+            ),
+        ],
+    )
+    yield Draft(
+        "rate-cocoercive",
+        ["vr-halpern/halpern-rate-cocoercive"],
+        "With T = I − 2F/L: ‖x−y‖² − ‖Tx−Ty‖² is 4/L times ⟨F(x)−F(y), x−y⟩ − ‖F(x)−F(y)‖²/L, so T is nonexpansive; "
+        "x − Tx = 2F(x)/L turns the rate of halpern-rate into ‖F‖ ≤ LD/(N+1).",
+        assumes="F is 1/L-cocoercive with a zero at distance D",
+        symbols=COUNT | {"L": "constant"},
+        vectors={"x": "a point", "y": "another", "f": "F(x)", "g": "F(y)", "x0": "start, with the zero at 0"},
+        facts=[
+            positive("constant", "L"),
+            nonnegative("cocoercive", "(f - g)*(x - y) - (f - g)**2/L"),
+            nonnegative("rate", "4*x0**2/(N + 1)**2 - (x - (x - 2/L*f))**2", "halpern-rate for T"),
+        ],
+        steps=[
+            inequality(
+                "nonexpansive", "T", "(x - y)**2 - (x - 2/L*f - y + 2/L*g)**2", term(4, "cocoercive", "constant")
+            ),
+            inequality(
+                "residual", "the rate of F", "L**2*x0**2/(N + 1)**2 - f**2", term("1/4", "constant constant rate")
+            ),
+        ],
+    )
+
+
+def attained() -> Iterator[Draft]:
+    yield Draft(
+        "rate-attained",
+        ["vr-halpern/halpern-rate-attained"],
+        "For Tx = x − c sign(x) where |x| ≥ c/2, else −x, with c = 2/(N+1) and x_0 = 1: x_j = 1 − jc/2 by "
+        "induction, which stays at or above c/2 up to j = N, where x_N − Tx_N = c; T has slopes 1 and −1 and no "
+        "jump at c/2. For T = −I, x_{2i} = 1/(2i+1) gives 0 and then 1/(2i+3).",
+        symbols=COUNT | {"j": "step", "x": "x_j", "i": "half of an even step"},
+        definitions={"c": "2/(N + 1)", "after": "(1 + (j + 1)*(x - c))/(j + 2)", "even": "1/(2*i + 1)"},
+        facts=[nonnegative("early", "N - j", "only for the last inequality"), positive("plus_one", "N + 1")],
+        steps=[
+            inequality("far", "x_j ≥ c/2", "1 - j*c/2 - c/2", term(times="early", over="plus_one")),
+            identity("residual at c/2 and beyond", "x - (x - c)", "2/(N + 1)"),
+            identity("no jump", "c/2 - c", "-c/2"),
+            identity("the first step", "at(after, j=0, x=1)", "at(1 - j*c/2, j=1)"),
+            identity("each step", "at(after, x=1 - j*c/2)", "at(1 - j*c/2, j=j + 1)"),
+            identity("-I, odd step", "1/(2*i + 2) - (2*i + 1)/(2*i + 2)*even", "0"),
+            identity("-I, even step", "1/(2*i + 3)", "at(even, i=i + 1)"),
+            identity("-I, residual", "even - (-even)", "2/(2*i + 1)"),
+        ],
+    )
+    yield Draft(
+        "operators-are-slower",
+        ["vr-halpern/gradient-rate-for-operators"],
+        "T a rotation with cosine 1/3, N = 2: a forward step with 1/L is (I + T)/2 and multiplies the squared norm "
+        "by 2/3; ‖F‖² = L²‖x − Tx‖²/4 = (1/3)L²‖x‖², so the residual is 4/27 L²D² after two steps, above 1/9.",
+        verdict="fails",
+        definitions={"c": "1/3", "step": "((1 + c)/2)**2 + (1 - c**2)/4", "residual": "((1 - c)**2 + (1 - c**2))/4"},
+        steps=[
+            identity("a step", "step", "2/3"),
+            identity("the residual", "residual", "1/3"),
+            inequality(
+                "larger", "than the rate of gradient descent", "residual*step**2 - 1/9", term("1/27"), strict=True
+            ),
+        ],
+    )
+    yield Draft(
+        "forward-steps-diverge",
+        ["vr-halpern/forward-steps-converge"],
+        "F = L times a rotation by a right angle, step 1/(2L): (x, y) goes to (x − y/2, y + x/2), so the squared "
+        "norm, and with it the residual, grows by 5/4.",
+        verdict="fails",
+        symbols={"x": "first coordinate", "y": "second coordinate"},
+        facts=[positive("not_zero", "x**2 + y**2", "not the solution")],
+        steps=[
+            inequality(
+                "grows",
+                "the squared norm",
+                "(x - y/2)**2 + (y + x/2)**2 - (x**2 + y**2)",
+                term("1/4", "not_zero"),
+                strict=True,
+            ),
+            identity("monotone", "x*(-y) + y*x", "0"),
+        ],
+    )
+
+
+def extragradient() -> Iterator[Draft]:
+    yield Draft(
+        "fast-extragradient",
+        ["vr-halpern/fast-extragradient-rate"],
+        "The potential k²‖F(x_k)‖²/(2L) − k⟨F(x_k), x_0 − x_k⟩ never grows, by monotonicity between x_k and x_{k+1} "
+        "and Lipschitz continuity between y_k and x_{k+1}; with monotonicity at the zero it gives k‖F(x_k)‖ ≤ 2LD "
+        "for every k.",
+        assumes="F monotone and L-Lipschitz, with a zero",
+        symbols={"k": "step", "L": "constant"},
+        vectors={"w": "x_0 − x_k", "u": "x_0 − x_*", "f": "F(x_k)", "g": "F(y_k)", "f1": "F(x_{k+1})"},
+        definitions={"beta": "1/(k + 1)", "move": "beta*w - g/L", "half": "beta*w - (1 - beta)*f/L"},
+        facts=[
+            nonnegative("steps", "k"),
+            positive("one_more", "k + 1"),
+            positive("constant", "L"),
+            nonnegative("monotone", "(f1 - f)*move", "between x_k and x_{k+1}"),
+            nonnegative("lipschitz", "L**2*(move - half)**2 - (f1 - g)**2", "between y_k and x_{k+1}"),
+            nonnegative("monotone_at_zero", "f*(u - w)", "between x_k and the zero"),
+        ],
+        steps=[
+            induction(
+                "potential",
+                "minus the potential",
+                "k*f*w - k**2/(2*L)*f**2",
+                "k",
+                {"k": "0"},
+                {"k": "k + 1", "w": "w - move", "f": "f1"},
+                term(1, "steps one_more monotone"),
+                term("1/2", "one_more one_more lipschitz", "constant"),
+            ),
+            inequality(
+                "rate",
+                "k‖F(x_k)‖ ≤ 2LD",
+                "4*L**2*u**2 - k**2*f**2",
+                term(square="2*L*u - k*f"),
+                term(4, "constant potential"),
+                term(4, "constant steps monotone_at_zero"),
+            ),
+        ],
+    )
+
+
+VECTORS = {"w": "u_k − u_0", "v": "F(u_k)", "z": "F(u_{k+1}) − F(u_k)", "e": "error of the estimate of F(u_k)"}
+
+
+def potential() -> Iterator[Draft]:
+    """C_{k+1} − C_k ≤ B_{k+1}/(8L) [(k+6)‖e‖² − (3k+2)Δ], and what follows with the noise condition."""
+    now = "eta*(k + 2)*(k + 3)*(k + 4)/4*v**2 + (k + 2)*(k + 3)*(v*w)"
+    after = "eta*(k + 3)*(k + 4)*(k + 5)/4*(v + z)**2 + (k + 3)*(k + 4)*((v + z)*(w + move))"
+    facts = [
+        *(positive(f"plus_{n}", f"k + {n}") for n in (2, 3, 4, 6)),
+        positive("constant", "L"),
+        nonnegative("cocoercive", "z*move - Delta/L", "on average, at u_k and u_{k+1}"),
+        nonnegative("jensen", "Delta - z**2", "the square of a mean"),
+    ]
+    step = inequality(
+        "one_step",
+        "the potential grows by at most the noise",
+        f"(k + 3)*(k + 4)/(8*L)*((k + 6)*e**2 - (3*k + 2)*Delta) - ({after} - ({now}))",
+        term("1/2", "plus_2 plus_3 plus_4 cocoercive"),
+        term("1/8", "plus_3 plus_4 plus_6 jensen", "constant"),
+        term("1/4", "plus_3 plus_4", "constant", "v/2 - z/2 + e"),
+        term("1/16", "plus_3 plus_4 plus_6", "constant", "z + e"),
+        term("1/16", "plus_2 plus_3 plus_4", "constant", "e"),
+    )
+    weighted = "weight*(1 - p)*(e**2 + Delta/b)"
+    yield Draft(
+        "potential",
+        ["vr-halpern/potential-decreases"],
+        "For every k, C_{k+1} ≤ C_k + B((k+6)‖e‖² − (3k+2)Δ)/(8L) with B = (k+3)(k+4). With E‖e_{k+1}‖² ≤ "
+        "(1−p)(‖e_k‖² + Δ_k/b), the sum C_k + s_{k−1}‖e_k‖²/(8L(1−p_k)) never grows where s_k ≤ bB(3k+2) and "
+        "(1−p_k)(B(k+6) + s_k) ≤ s_{k−1}: the noise condition, by its sums s_k.",
+        assumes="F cocoercive on average with L; η = 1/(4L); G = 0; the noise condition (noise-condition: n = 2 or "
+        "n ≥ 5; without noise for n = 1); expectations throughout",
+        part="all n but 3 and 4, for which the noise condition fails",
+        symbols={
+            "k": "step",
+            "L": "constant",
+            "Delta": "(1/n) Σ ‖F_i(u_{k+1}) − F_i(u_k)‖²",
+            "b": "batch",
+            "p": "p_{k+1}",
+            "s": "s_k",
+            "before": "s_{k−1}/(1 − p_k)",
+        },
+        vectors=VECTORS,
+        definitions={
+            "eta": "1/(4*L)",
+            "move": "-2/(k + 4)*w - eta*(v + e)",
+            "weight": "s/(1 - p)",
+        },
+        facts=[
+            *facts,
+            positive("batch", "b"),
+            nonnegative("noise", "b*(k + 3)*(k + 4)*(3*k + 2) - s", "noise condition"),
+            nonnegative("chain", "before - (k + 3)*(k + 4)*(k + 6) - s", "noise condition"),
+            nonnegative("moves", "Delta", "a mean of squares"),
+        ],
+        steps=[
+            step,
+            inequality(
+                "lyapunov",
+                "the potential with noise never grows",
+                f"({now}) + before*e**2/(8*L) - ({after}) - {weighted}/(8*L)",
+                term(times="one_step"),
+                term("1/8", "noise moves", "constant batch"),
+                term("1/8", "chain", "constant", "e"),
+            ),
+        ],
+    )
+    yield Draft(
+        "last-iterate",
+        ["vr-halpern/last-iterate-rate"],
+        "C_k ≤ C_0 = 6η‖F(u_0)‖² ≤ 3LD²/2 and ⟨F(u_k), u_k − u_*⟩ ≥ 0 give A r² − A X r ≤ A Y² for the root mean "
+        "square residual r, with X and Y the two terms of the bound; r > X + Y would make the left side larger.",
+        assumes="potential-decreases; F cocoercive on average with L; G = 0",
+        part="all n but 3 and 4, as potential-decreases",
+        symbols={
+            "k": "step",
+            "L": "constant",
+            "D": "distance",
+            "r": "root of E‖F(u_k)‖²",
+            "Y": "second term of the bound",
+        },
+        definitions={
+            "A": "(k + 2)*(k + 3)*(k + 4)/(16*L)",
+            "X": "16*L*D/(k + 4)",
+        },
+        facts=[
+            positive("excess", "r - X - Y", "supposed, for a contradiction"),
+            positive("quadratic", "A"),
+            positive("first", "X"),
+            positive("second", "Y"),
+            positive("residual", "r"),
+        ],
+        steps=[
+            identity("coefficient of the potential", "1/(4*L)*(k + 2)*(k + 3)*(k + 4)/4", "A"),
+            identity("linear term", "(k + 2)*(k + 3)*D", "A*X"),
+            identity(
+                "C_0 from Y² = 24L²D²/((k+2)(k+3)(k+4))", "A*24*L**2*D**2/((k + 2)*(k + 3)*(k + 4))", "6/(4*L)*(L*D)**2"
+            ),
+            inequality(
+                "contradiction",
+                "the left side would be larger",
+                "A*r**2 - A*X*r - A*Y**2",
+                term(times="quadratic excess residual"),
+                term(times="quadratic excess second"),
+                term(times="quadratic first second"),
+                strict=True,
+            ),
+        ],
+    )
+    yield Draft(
+        "page",
+        ["vr-halpern/page-recursion"],
+        "Given the past, the error is 0 with probability p, else e plus a centred batch error ζ: (1−p)(‖e‖² + "
+        "E‖ζ‖²) in the mean; the spread around the mean is at most the second moment Δ, coordinate by coordinate.",
+        part="with E‖ζ‖² = spread/b for independent draws taken for granted; not the factor for draws without "
+        "replacement",
+        assumes="coin and batch independent of the past",
+        symbols={"p": "reset probability", "n": "number of components"},
+        indexed={"c": "a coordinate of F_i(u_{k+1}) − F_i(u_k)"},
+        vectors={"e": "error before", "zeta": "batch error"},
+        orthogonal=[["e"], ["zeta"]],
+        sums={"sum(1)": "n"},
+        definitions={"mean": "sum(c)/n"},
+        steps=[
+            identity("second moment", "(1 - p)*(e + zeta)**2", "(1 - p)*(e**2 + zeta**2)"),
+            inequality(
+                "spread", "at most the second moment", "sum(c**2)/n - sum((c - mean)**2)/n", term(square="mean")
+            ),
+        ],
+    )
+    yield Draft(
+        "page-biased",
+        ["vr-halpern/page-unbiased"],
+        "Given the past, the mean of the estimate minus F(u_k) is (1−p)e, not 0 unless the error before was.",
+        verdict="fails",
+        symbols={"p": "reset probability"},
+        vectors={"e": "error before", "f": "F(u_{k−1})", "f1": "F(u_k)"},
+        steps=[identity("bias", "p*f1 + (1 - p)*((f + e) + (f1 - f)) - f1", "(1 - p)*e")],
+    )

@@ -1,0 +1,168 @@
+"""How a producer writes a certificate: as a `Draft`, whose text is TOML that people can read."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from proofs_check.checker import FORMAT, seal
+from proofs_check.checker.intervals import positive as positive_on
+
+WIDTH = 116
+Names = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A certificate to be written to `certificates/SLUG/NAME.toml`. `verdict` is what it proves of its claims."""
+
+    name: str
+    claims: Sequence[str]
+    statement: str
+    steps: Sequence[dict[str, Any]]
+    assumes: str = ""
+    part: str = ""
+    verdict: str = "holds"
+    symbols: Names = field(default_factory=dict)
+    indexed: Names = field(default_factory=dict)
+    vectors: Names = field(default_factory=dict)
+    orthogonal: Sequence[Sequence[str]] = ()
+    definitions: Names = field(default_factory=dict)
+    sums: Names = field(default_factory=dict)
+    facts: Sequence[dict[str, Any]] = ()
+
+    def text(self) -> str:
+        """The file's text, with its digest."""
+        head: dict[str, Any] = {
+            "format": FORMAT,
+            "claims": list(self.claims),
+            "verdict": self.verdict,
+            "part": self.part,
+            "statement": self.statement,
+            "assumes": self.assumes,
+            "digest": "",
+        }
+        tables = {name: dict(getattr(self, name)) for name in ("symbols", "indexed", "vectors", "definitions", "sums")}
+        lists = {"facts": list(self.facts), "steps": list(self.steps)}
+        parts: dict[str, Any] = {"orthogonal": [list(group) for group in self.orthogonal], **tables, **lists}
+        parts = {name: x for name, x in parts.items() if x}
+        head["digest"] = seal(head | parts)
+        lines = [
+            f"{name} = {_value(x)}"
+            for name, x in (head | {"orthogonal": parts.pop("orthogonal", [])}).items()
+            if x != []
+        ]
+        for name, part in parts.items():
+            if isinstance(part, dict):
+                lines += ["", f"[{name}]", *(f"{_key(key)} = {_value(x)}" for key, x in part.items())]
+            else:
+                for entry in part:
+                    lines += ["", f"[[{name}]]", *(f"{_key(key)} = {_value(x)}" for key, x in entry.items())]
+        return "\n".join(lines) + "\n"
+
+
+def _key(name: str) -> str:
+    return name if name.replace("_", "").replace("-", "").isalnum() else json.dumps(name)
+
+
+def _value(x: Any) -> str:
+    """A TOML value; long lists have one entry a line."""
+    if isinstance(x, bool):
+        return "true" if x else "false"
+    if isinstance(x, int):
+        return str(x)
+    if isinstance(x, Fraction):
+        return json.dumps(str(x))
+    if isinstance(x, str):
+        return f"'{x}'" if "\\" in x and "'" not in x else json.dumps(x, ensure_ascii=False)
+    if isinstance(x, Mapping):
+        return "{ " + ", ".join(f"{_key(name)} = {_value(y)}" for name, y in x.items()) + " }"
+    inside = [_value(y) for y in x]
+    short = f"[{', '.join(inside)}]"
+    return short if len(short) <= WIDTH else "[\n" + "".join(f"    {y},\n" for y in inside) + "]"
+
+
+# -- steps, for short ------------------------------------------------------------------------------------------------
+
+
+def identity(says: str, left: str, right: str, **more: Any) -> dict[str, Any]:
+    return {"kind": "identity", "says": says, "left": left, "right": right, **more}
+
+
+def inequality(
+    name: str, says: str, value: str, *terms: dict[str, Any], strict: bool = False, **more: Any
+) -> dict[str, Any]:
+    relation = "> 0" if strict else ">= 0"
+    given = {"terms": list(terms)} if terms else {}
+    return {"kind": "inequality", "name": name, "says": says, "value": value, "relation": relation, **given, **more}
+
+
+def minimum(name: str, says: str, value: str, variable: str, point: str, *terms: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": "minimum",
+        "name": name,
+        "says": says,
+        "value": value,
+        "variable": variable,
+        "point": point,
+        "terms": list(terms),
+    }
+
+
+def monotone(name: str, says: str, value: str, variable: str, point: str, *terms: dict[str, Any]) -> dict[str, Any]:
+    return minimum(name, says, value, variable, point, *terms) | {"kind": "monotone"}
+
+
+def induction(
+    name: str, says: str, value: str, index: str, start: Names, following: Names, *terms: dict[str, Any], **more: Any
+) -> dict[str, Any]:
+    given = {"terms": list(terms)} if terms else {}
+    return {
+        "kind": "induction",
+        "name": name,
+        "says": says,
+        "value": value,
+        "index": index,
+        "start": dict(start),
+        "next": dict(following),
+        **given,
+        **more,
+    }
+
+
+def logarithm(says: str, left: str, right: str) -> dict[str, Any]:
+    return {"kind": "logarithm", "says": says, "left": left, "right": right}
+
+
+def interval(
+    name: str, says: str, value: str, box: Mapping[str, Sequence[str]] | None = None, definitions: Names | None = None
+) -> dict[str, Any]:
+    bounds = {name: (Fraction(low), Fraction(high)) for name, (low, high) in (box or {}).items()}
+    given = {"box": {name: list(ends) for name, ends in box.items()}} if box else {}
+    bisection = positive_on(value, bounds, definitions)
+    return {"kind": "interval", "name": name, "says": says, "value": value, **given, "bisection": bisection}
+
+
+def term(
+    weight: str | int | Fraction = 1, times: str = "", over: str = "", square: str = "", sum: bool = False
+) -> dict[str, Any]:
+    """A positive weight times facts (names with blanks between) times a square, over positive facts."""
+    found: dict[str, Any] = {} if weight == 1 else {"weight": str(weight)}
+    found |= {"times": times.split()} if times else {}
+    found |= {"over": over.split()} if over else {}
+    found |= {"square": square} if square else {}
+    return found | ({"sum": True} if sum else {})
+
+
+def positive(name: str, expression: str, because: str = "", case: str = "") -> dict[str, str]:
+    """An assumption; a step may use those of one case only, besides those that hold in all."""
+    return {"name": name, "positive": expression} | _said(because, case)
+
+
+def nonnegative(name: str, expression: str, because: str = "", case: str = "") -> dict[str, str]:
+    return {"name": name, "nonnegative": expression} | _said(because, case)
+
+
+def _said(because: str, case: str) -> dict[str, str]:
+    return {name: words for name, words in (("because", because), ("case", case)) if words}

@@ -1,0 +1,13 @@
+"""Evidence for ALF-LB, "A Theoretical Framework for Auxiliary-Loss-Free Load Balancing" (arXiv 2512.03915), and for the
+procedure itself (Wang et al., arXiv 2408.15664).
+
+duality       the linear program, its dual, and when exact balance exists
+updates       one update: the Lagrangian, who moves where
+iterations    many updates on one batch: the band around balance, start-up and fluctuation
+curvature     the expected dual function: a graph Laplacian, stability of its gradient steps
+regret        a stream of batches: which step sizes have logarithmic regret, and which constants
+drift         scores that move, start-up against fluctuation, the copied sign error
+noise         how balanced a batch can be; what Expert Choice reveals
+auxiliary     the auxiliary loss: its minimum, its gradient at balance
+router        a trained router: the trade-off of the auxiliary loss
+"""

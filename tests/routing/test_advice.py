@@ -1,0 +1,103 @@
+"""Advice from a log of router scores: the stream's own optimum, its curvature, drift, the promised fluctuation."""
+
+import jax
+import numpy as np
+import pytest
+
+from lab.routing import centred
+from lab.routing.advice import DRIFT_LEVEL, advise_routing, switching_hessian
+from lab.routing.online import Policy, follow
+from lab.routing.worlds import spread_means, stream
+
+MEANS = spread_means(6, 0.25)
+
+
+def log(tokens=6000, seed=0, swing=0.0):
+    rng = np.random.default_rng(seed)
+    return MEANS * np.cos(swing * np.arange(tokens))[:, None] + rng.random((tokens, 6))
+
+
+@pytest.fixture(scope="module")
+def advice():
+    return advise_routing(log(), np.random.default_rng(0), experts_per_token=2, batch=120)
+
+
+def test_a_stationary_log(advice):
+    np.testing.assert_allclose(advice.bias, -centred(MEANS), atol=0.03)
+    assert advice.achievable_violation == 0
+    assert advice.slack > 0
+    assert advice.plain_violation > 0.8
+    assert advice.noise_floor == pytest.approx(advice.random_floor, rel=0.1)
+    least, largest = advice.curvature
+    assert 100 < least < 144 * 1.1
+    assert 144 * 0.9 < largest < 190
+    assert not advice.drifts
+    assert advice.rule == "harmonic"
+    assert advice.rate == 1 / least
+    assert advice.start_up_steps == pytest.approx(0.25 / advice.sign_rate, rel=0.1)
+
+
+def test_the_advised_rates_add_the_promised_variance(advice):
+    """Loads of balanced streams under constant rates: one tenth more variance than the batches' own."""
+    world = stream(np.zeros(6), tokens=120, experts_per_token=2)
+    policies = (Policy("sign", advice.sign_rate), Policy("proportional", advice.proportional_rate), Policy("sign", 0.0))
+    track = follow(world, jax.random.key(0), policies=policies, runs=200, steps=300, with_regret=False, with_bias=True)
+    # Expected loads around balance are −λ times the bias: the variance that the biases add.
+    added = 144.0**2 * np.mean(np.var(np.asarray(centred(track.bias))[:, :, 100:], axis=(0, 2)), axis=-1)
+    np.testing.assert_allclose(added[:2] / (120 / 3 * 2 / 3), 0.1, atol=0.02)
+    assert added[2] == 0
+
+
+def test_a_drifting_log():
+    advice = advise_routing(log(swing=1e-3), np.random.default_rng(0), experts_per_token=2, batch=120)
+    assert advice.drifts
+    assert advice.rule == "sign"
+    assert advice.rate == advice.sign_rate
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_drift_is_not_seen_where_there_is_none(seed):
+    advice = advise_routing(log(240, seed), np.random.default_rng(0), experts_per_token=2, draws=1)
+    assert advice.drift_p_value > DRIFT_LEVEL
+
+
+def test_uneven_logs():
+    advice = advise_routing(log(601), np.random.default_rng(0), experts_per_token=2)
+    assert advice.achievable_violation == pytest.approx(201 / (601 / 3) - 1)
+
+
+def test_switching_hessian_of_uniform_scores():
+    """Balanced, T tokens: every weight is T/(E − 1)."""
+    scores = np.random.default_rng(0).random((20_000, 5))
+    found = switching_hessian(scores, np.zeros(5), experts_per_token=2, share=0.05) / 20_000
+    np.testing.assert_allclose(found.sum(axis=1), 0, atol=1e-12)
+    np.testing.assert_allclose(found[np.triu_indices(5, 1)], -1 / 4, atol=0.06)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scores": np.full((16, 4), np.nan)}, "scores = nan"),
+        ({"scores": np.zeros(16)}, r"must be \(tokens, experts\)"),
+        ({"scores": np.zeros((16, 4))}, "tie"),
+        ({"experts_per_token": 5}, "experts_per_token = 5"),
+        ({"experts_per_token": 4}, "nothing to balance"),
+        ({"excess": 0.0}, "excess = 0"),
+        ({"batch": 0}, "batch = 0"),
+        ({"parts": 20}, "parts = 20"),
+    ],
+)
+def test_bad_input(change, message):
+    arguments = {"scores": np.random.default_rng(0).random((16, 4)), "experts_per_token": 1, "parts": 2} | change
+    with pytest.raises(ValueError, match=message):
+        advise_routing(arguments.pop("scores"), np.random.default_rng(0), **arguments)
+
+
+def test_experts_without_overlap():
+    """One expert far above the others in half of the tokens and far below in the rest: no token is about to switch."""
+    scores = 0.01 * np.random.default_rng(0).random((40, 2)) + np.where(
+        np.arange(40)[:, None] % 2, [5.0, 0.0], [0.0, 5.0]
+    )
+    advice = advise_routing(scores, np.random.default_rng(0), experts_per_token=1, parts=2)
+    assert advice.plain_violation == 0
+    assert advice.score_lost == 0
