@@ -27,7 +27,10 @@ Papers = Annotated[list[str] | None, typer.Argument(metavar="[PAPER]...", help="
 Errata = Annotated[
     bool, typer.Option("--errata", help="Only claims that fail as printed: counterexample, correction, command.")
 ]
-Effort = Annotated[str, typer.Option(help="Effort: quick (under a minute), standard (minutes) or thorough.")]
+Effort = Annotated[
+    str,
+    typer.Option(help="Effort: quick, standard or thorough, with a quarter, all, or four times the worlds and runs."),
+]
 Workers = Annotated[
     int | None, typer.Option(help="Worker processes; all cores when left out. Results do not depend on it.")
 ]
