@@ -34,6 +34,9 @@ METHODS = ("extragradient", "mirror_descent", "nash_mirror_descent", "nash_polic
 MIXED, NATURAL = (False, True, True, False), (True, True, False, False)  # the methods after the first
 
 
+LONGEST_MOVE = 600.0  # nats that one step may add to a logit: its exponential is still a number
+
+
 class Setting(NamedTuple):
     """One run of the protocol: KL weight, step size η, number of steps, and the step size of `nash_policy_gradient`
     where that is another one."""
@@ -89,6 +92,9 @@ def play_many(
     for setting in settings:
         check_positive(**{name: x for name, x in setting._asdict().items() if x is not None})
         beta, step_size, _, other = setting
+        # What one step adds to a logit is at most η N times the largest score.
+        furthest = np.shape(log_reference)[-1] * (1.0 + beta * (1.0 + float(np.max(np.abs(np.asarray(log_reference))))))
+        check_between(0.0, LONGEST_MOVE / furthest, step_size=step_size, nash_gradient_step=other or step_size)
         numbers.append((beta, step_size, step_size if other is None else other))
     return _play_many(
         jnp.asarray(advantage), jnp.asarray(log_reference), jnp.asarray(numbers, float), mixture_share,
@@ -96,7 +102,8 @@ def play_many(
     )  # fmt: skip
 
 
-@partial(jax.jit, static_argnames="steps")
+# Registers of 512 bits where the processor has them; XLA takes 256 when left alone.
+@partial(jax.jit, static_argnames="steps", compiler_options={"xla_cpu_prefer_vector_width": 512})
 def _play_many(
     advantage: Any, log_reference: Any, numbers: Any, mixture_share: Any, *, steps: tuple[int, ...]
 ) -> list[Curves]:
@@ -142,8 +149,8 @@ def _race(
         return (first, rest), (first_gap, rest_gap)
 
     start = _normalised(reference), _normalised(wide_reference)
-    # Four steps a turn of the compiled loop, whose own cost they share.
-    states, gaps = jax.lax.scan(advance, start, None, length=steps, unroll=4)
+    # Eight steps a turn of the compiled loop, whose own cost they share.
+    states, gaps = jax.lax.scan(advance, start, None, length=steps, unroll=8)
     _, last = advance(states, None)
     gap = jnp.concatenate([jnp.concatenate(gaps, axis=-1), jnp.concatenate(last)[None]])
     logits = jnp.concatenate([log_policy for log_policy, _ in states], axis=-1)
@@ -156,8 +163,8 @@ def _leads(advantage: Any, policy: Any) -> Any:
 
 
 def _normalised(logits: Any) -> tuple[Any, Any]:
-    """Log-probabilities and probabilities."""
-    logits = logits - jnp.max(logits, axis=0)
+    """Log-probabilities and probabilities. No exponential overflows: these are log-probabilities and one move, whose
+    length `play_many` has limited."""
     mass = jnp.exp(logits)
     total = jnp.sum(mass, axis=0)
     return logits - jnp.log(total), mass * (1.0 / total)
@@ -165,5 +172,6 @@ def _normalised(logits: Any) -> tuple[Any, Any]:
 
 def _gap(leads: Any, logits: Any, policy: Any, reference: Any, beta: Any) -> Any:
     r"""$2\beta\,\mathrm{KL}(\pi\|\mathrm{BR})$, with the terms of `lab.games.gaps.close_divergence`."""
-    log_response, response = _normalised(reference + leads / beta)
+    tilted = reference + (1.0 / beta) * leads
+    log_response, response = _normalised(tilted - jnp.max(tilted, axis=0))
     return 2.0 * beta * jnp.sum(policy * (logits - log_response) + response - policy, axis=0)

@@ -75,6 +75,7 @@ def test_published_settings():
         (ADVANTAGE, np.full((10, 10), -np.inf), SETTINGS[0], "every action a positive probability"),
         (ADVANTAGE, REFERENCE, Setting(-0.1, 0.4, 5), r"beta = -0\.1"),
         (ADVANTAGE, REFERENCE, Setting(0.1, 0.0, 5), "step_size = 0"),
+        (ADVANTAGE, REFERENCE, Setting(0.1, 1e4, 5), "step_size = 10000"),
         (ADVANTAGE, REFERENCE, Setting(0.1, 0.1, 0), "steps = 0"),
     ],
 )
