@@ -87,9 +87,11 @@ def family(parent: int) -> list[int]:
 
 
 def resident(pid: int) -> float:
+    """Resident memory of a process in MiB; what several processes share is divided among them (Linux)."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    except OSError:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    except (OSError, StopIteration):  # it has ended meanwhile
         return 0.0
 
 
