@@ -27,6 +27,8 @@ from lab.ledger.unit import Unit, run
 
 Progress = Callable[[int, int, Unit | None], None]
 
+LARGE = 600 * 2**20  # bytes of a process beyond which it drops what JAX has compiled
+
 # Kinds whose judges may err with probability alpha; the others compute.
 RANDOM = ("sampled", "rate", "data", "lm")
 
@@ -187,7 +189,21 @@ def _work(unit: Unit, folder: str, jax_settings: dict[str, Any], parent: int = 0
             jax.config.update(name, value)
     started = time.perf_counter()
     judgement, trace = run(unit, folder)
-    return _result(unit, judgement, trace, time.perf_counter() - started)
+    result = _result(unit, judgement, trace, time.perf_counter() - started)
+    _forget_compiled()
+    return result
+
+
+def _forget_compiled() -> None:
+    """Drop JAX's compiled functions once this process has grown large; the cache on disk still has them (Linux)."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return
+    if "jax" in sys.modules and pages * os.sysconf("SC_PAGE_SIZE") > LARGE:
+        import jax
+
+        jax.clear_caches()
 
 
 def _result(unit: Unit, judgement: Judgement, trace: str, seconds: float) -> Result:
