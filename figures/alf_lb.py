@@ -124,7 +124,9 @@ def trade_off(results: dict[str, Any]) -> Figure:
         if coefficient in (0.0, 0.3, 1.0, 3.0):
             ax.annotate(f"{coefficient:g}", (x[i], y[i]), xytext=(6, -10), textcoords="offset points")
     for i, rate in enumerate(rates):
-        ax.annotate(f"{rate:g}", (x[split + i], y[split + i]), xytext=(-6, 8 + 8 * (i % 2)), textcoords="offset points")
+        ax.annotate(
+            f"{rate:g}", (x[split + i], y[split + i]), xytext=(-6, 8 - 22 * (i % 2)), textcoords="offset points"
+        )
     ax.set(xlabel="MaxVio of the trained router", ylabel="task objective", xlim=(0, None))
     ax.legend(loc="lower right")
     return fig
