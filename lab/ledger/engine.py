@@ -27,7 +27,8 @@ from lab.ledger.unit import Unit, run
 
 Progress = Callable[[int, int, Unit | None], None]
 
-LARGE = 600 * 2**20  # bytes of a process beyond which it drops what JAX has compiled
+GROWTH = 450 * 2**20  # bytes by which a process may grow before it drops what JAX has compiled
+_resident_after = 0  # bytes that it held after it did so last
 
 # Kinds whose judges may err with probability alpha; the others compute.
 RANDOM = ("sampled", "rate", "data", "lm")
@@ -195,15 +196,21 @@ def _work(unit: Unit, folder: str, jax_settings: dict[str, Any], parent: int = 0
 
 
 def _forget_compiled() -> None:
-    """Drop JAX's compiled functions once this process has grown large; the cache on disk still has them (Linux)."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return
-    if "jax" in sys.modules and pages * os.sysconf("SC_PAGE_SIZE") > LARGE:
+    """Drop JAX's compiled functions whenever this process has grown by GROWTH; the cache on disk still has them."""
+    global _resident_after
+    if "jax" in sys.modules and _resident() > _resident_after + GROWTH:
         import jax
 
         jax.clear_caches()
+        _resident_after = _resident()
+
+
+def _resident() -> int:
+    """Bytes of memory that this process holds (Linux; 0 elsewhere)."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def _result(unit: Unit, judgement: Judgement, trace: str, seconds: float) -> Result:
