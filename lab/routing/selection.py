@@ -7,11 +7,12 @@ lead.
 Source: Wang et al. (arXiv 2408.15664), Equation 3 and Algorithm 1; `alf-lb` (arXiv 2512.03915).
 """
 
+import math
 from typing import Any, Literal
 
 from jaxtyping import Bool, Float, Int
 
-from lab.arrays import Array, check_finite, floats, is_traced, namespace
+from lab.arrays import Array, check_between, check_finite, floats, is_traced, namespace
 
 Acts = Literal["added", "multiplied"]
 FEW_EXPERTS = 8
@@ -28,9 +29,10 @@ def check_experts_per_token(experts_per_token: int, experts: int) -> None:
 def top_k(values: Float[Array, "... experts"], *, k: int) -> Bool[Array, "... experts"]:
     """Whether each value is among the k largest along the last axis; of equal ones the lower index wins.
 
-    Raises ValueError unless 1 ≤ k ≤ number of values.
+    Raises ValueError unless 1 ≤ k ≤ number of values, and for a NaN.
     """
     check_experts_per_token(k, values.shape[-1])
+    check_between(-math.inf, math.inf, values=values)
     if not is_traced(values):
         return _by_threshold(values, k)
     # Compiled code is fast without sorts and without branches: E² comparisons, or K passes, whichever is less.

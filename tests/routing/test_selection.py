@@ -101,3 +101,8 @@ def test_bad_input(change, message):
     arguments = {"scores": np.zeros((1, 3)), "bias": np.zeros(3), "experts_per_token": 1} | change
     with pytest.raises(ValueError, match=message):
         route(**arguments)
+
+
+def test_a_nan_is_refused():
+    with pytest.raises(ValueError, match="values = nan"):
+        top_k(np.array([np.nan, 1.0]), k=1)
