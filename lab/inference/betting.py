@@ -189,18 +189,19 @@ def observations(x: Any, low: Any, high: Any) -> tuple[np.ndarray, np.ndarray, n
     What exceeds an end by no more than the rounding of the observations' own type is set to that end.
     """
     x = np.asarray(x)
-    precision = np.finfo(x.dtype).eps if x.dtype.kind == "f" else 0.0
     if x.ndim not in (1, 2):
         raise ValueError(f"observations have shape {x.shape}: must be (observations,) or (observations, columns)")
-    columns = x.astype(float) if x.ndim == 2 else x.astype(float)[:, None]
-    low, high = (np.broadcast_to(np.asarray(end, dtype=float), columns.shape[1:]) for end in (low, high))
+    rows = np.asarray(x.T if x.ndim == 2 else x[None], dtype=float, order="C")  # each column lies together: fast
+    columns = rows.T
+    low, high = (np.broadcast_to(np.asarray(end, dtype=float), len(rows)) for end in (low, high))
     for name, end, other in (("low", low, high), ("high", high, low)):
         if np.any(np.isnan(end) | (low > high) | (np.isinf(low) & np.isinf(high)) | ((end == other) & np.isinf(end))):
             raise ValueError(f"{name} = {end}: low must not exceed high, and one of them must be finite")
-    if not len(columns):
+    if not rows.size:
         return columns, low, high
+    precision = np.finfo(x.dtype).eps if x.dtype.kind == "f" else 0.0
     slack = [8 * precision * np.where(np.isfinite(end), np.abs(end), 0.0) for end in (low, high)]
-    smallest, largest = np.min(columns, axis=0), np.max(columns, axis=0)  # NaN if any is
+    smallest, largest = np.min(rows, axis=1), np.max(rows, axis=1)  # NaN if any is
     if not np.all((smallest >= low - slack[0]) & (largest <= high + slack[1]) & np.isfinite(smallest + largest)):
         bad = ~((columns >= low - slack[0]) & (columns <= high + slack[1]) & np.isfinite(columns))
         row, column = np.argwhere(bad)[0]

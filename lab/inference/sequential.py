@@ -2,9 +2,10 @@
 decided.
 
 It bets against the ends of the claimed set (`lab.inference.betting`): `holds` once the means outside of it are
-rejected, `fails` once those inside are. A verdict, once reached, stays. Equal chunks give equal results to the
-last bit; other chunks of the same observations may only stop at another moment and differ in the compression of
-long samples (`lab.inference.sketch`).
+rejected, `fails` once those inside are. A verdict, once reached, stays. It looks after every chunk up to
+`EVERY_CHUNK` observations, later each time that a sixteenth has been added, and whenever it is asked. Equal chunks
+give equal results to the last bit; other chunks of the same observations may only stop at another moment and differ
+in the compression of long samples (`lab.inference.sketch`).
 """
 
 from typing import Any
@@ -14,6 +15,8 @@ import numpy as np
 from lab.inference.betting import check_alpha, observations, rejects, side_alpha, tightened
 from lab.inference.equivalence import FAILS, HOLDS, UNDECIDED, combine
 from lab.inference.sketch import Sketch
+
+EVERY_CHUNK = 2**16
 
 
 class MeanJudge:
@@ -45,7 +48,9 @@ class MeanJudge:
 
     @property
     def verdicts(self) -> list[str]:
-        """The verdict of each coordinate."""
+        """The verdict of each coordinate, from all observations so far."""
+        for coordinate in self._coordinates:
+            coordinate.look()
         return [c.verdict for c in self._coordinates]
 
     @property
@@ -54,7 +59,7 @@ class MeanJudge:
         return combine(self.verdicts)
 
     def update(self, chunk: Any) -> str:
-        """Take in observations, (observations,) or (observations, coordinates), and return the verdict so far."""
+        """Take in observations, (observations,) or (observations, coordinates); the verdict of the last look."""
         chunk = np.asarray(chunk)
         width = len(self._coordinates)
         if not (chunk.ndim == 1 and width == 1) and not (chunk.ndim == 2 and chunk.shape[1] == width):
@@ -63,7 +68,7 @@ class MeanJudge:
         for coordinate, column in zip(self._coordinates, columns.T, strict=True):
             coordinate.update(column)
         self.samples += len(columns)
-        return self.verdict
+        return combine([c.verdict for c in self._coordinates])
 
     def interval(self) -> tuple[np.ndarray, np.ndarray]:
         """Confidence bounds of each coordinate, valid together; inside the claimed set where it `holds`."""
@@ -85,11 +90,18 @@ class _Coordinate:
         self.sketch = Sketch()
         self.bounds = (low, high)  # what is known before the first observation
         self.verdict = UNDECIDED
+        self.looked = 0  # observations at the last look
         self._judge()
 
     def update(self, x: np.ndarray) -> None:
         self.sketch.add(x)
-        if self.verdict == UNDECIDED:
+        added = self.sketch.size - self.looked
+        if self.sketch.size <= EVERY_CHUNK or 16 * added >= self.looked:
+            self.look()
+
+    def look(self) -> None:
+        if self.verdict == UNDECIDED and self.looked < self.sketch.size:
+            self.looked = self.sketch.size
             self._judge()
 
     def interval(self) -> tuple[float, float]:

@@ -148,16 +148,16 @@ def mean(first: Mean, more: Iterable[Any], *, alpha: float) -> Judgement:
     columns = np.shape(first.values)[1:]
     claimed_low, claimed_high = (np.broadcast_to(x, columns) for x in (first.claimed_low, first.claimed_high))
     deciding = MeanJudge(claimed_low, claimed_high, first.low, first.high, alpha)
-    found, verdict = first, deciding.update(first.values)
-    if verdict == "undecided":
+    found = first
+    if deciding.update(first.values) == "undecided":
         for found in more:
             if not isinstance(found, Mean) or not _same_question(first, found):
                 raise BrokenCheck(
                     "the claimed interval and the range of the observations must not change between chunks"
                 )
-            verdict = deciding.update(found.values)
-            if verdict != "undecided":
+            if deciding.update(found.values) != "undecided":
                 break
+    verdict = deciding.verdict
     low, high = deciding.interval()
     return Judgement(
         verdict,

@@ -95,6 +95,20 @@ def test_a_verdict_stays() -> None:
     assert upper < lower  # such a stream has no constant mean, and the empty interval says so
 
 
+def test_a_long_sample_is_looked_at_each_time_a_sixteenth_is_added_and_when_asked() -> None:
+    x = np.random.default_rng(0).uniform(size=2**18)
+    asked, fed = (MeanJudge(0.49, 1.0, 0.0, 1.0, 1e-40) for _ in range(2))
+    needed = {}
+    for start in range(0, len(x), 1024):
+        if fed.update(x[start : start + 1024]) == "holds":
+            needed.setdefault("fed", fed.samples)
+        asked.update(x[start : start + 1024])
+        if asked.verdict == "holds":
+            needed.setdefault("asked", asked.samples)
+    assert 2**16 < needed["asked"] < needed["fed"] <= needed["asked"] * 17 / 16 + 1024
+    assert fed.verdict == "holds"
+
+
 def test_coordinates_combine() -> None:
     rng = np.random.default_rng(0)
     x = rng.uniform(size=(5000, 3))
