@@ -138,12 +138,14 @@ def replicate(number: int, powers: tuple[float, ...] = POWERS) -> Outcome:
     """Draw clicks, train every model by the paper's protocol, and evaluate it."""
     world, rng = film_world(), np.random.default_rng([1, number])
     events = draw_events(rng, world.relevance)
-    targets = [world.relevance]
-    for power in powers:
+    # Filled column by column: all tables at once in double precision would take three times the memory.
+    target = np.empty((world.relevance.size, 1 + len(powers) * len(CLIPS)), np.float32)
+    target[:, 0] = world.relevance.ravel()
+    for i, power in enumerate(powers):
         propensity = world.propensity(power)
         click = events.click(propensity)
-        targets += [clipped(click, propensity, clip=clip).positive for clip in CLIPS.values()]
-    target = np.stack([t.ravel() for t in targets], axis=-1, dtype=np.float32)
+        for j, clip in enumerate(CLIPS.values()):
+            target[:, 1 + i * len(CLIPS) + j] = clipped(click, propensity, clip=clip).positive.ravel()
     pairs, part = rng.permutation(len(target)).astype(np.int32), 2**12
     held_out, rest = np.split(pairs, [len(pairs) // 10 // part * part])
     batches = rest[rng.integers(len(rest), size=(1000, part))]
