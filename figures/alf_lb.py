@@ -1,4 +1,4 @@
-"""ALF-LB: one batch under four rules, regret of seven policies, drift, update rate, noise floor, auxiliary loss."""
+"""ALF-LB: one batch under four rules, regret of seven policies, drift, update rates and rules, noise floor, loss."""
 
 from typing import Any
 
@@ -87,6 +87,26 @@ def update_rate(results: dict[str, Any]) -> Figure:
     ax.axvline(slow, color=PALETTE[2], linestyle="-.", label="max|p*|/u = 1,000 batches")
     ax.set(xscale="log", xlabel="update rate u, units of score", ylabel="mean MaxVio", ylim=(0, 1.0))
     ax.legend(loc="upper center")
+    return fig
+
+
+@figure
+def update_rules(results: dict[str, Any]) -> Figure:
+    """Global MaxVio of the biases after 1,000 large batches against the rate: sign and proportional rule, with the
+    closed forms of what a constant rate leaves; left of the dips the run was too short."""
+    series = results["proportional_against_sign_at_the_best_rates"].series
+    fig, ax = panels(1, width=5.2)
+    split = len(series["sign_rates"])
+    rules = (
+        ("sign_rates", "sign_theory", slice(0, split), r"sign, $p + u\,\mathrm{sign}(L - A)$"),
+        ("proportional_rates", "proportional_theory", slice(split, None), r"proportional, $p + u(1 - A/L)$"),
+    )
+    for i, (rates, law, part, name) in enumerate(rules):
+        middle, low, high = (series[x][part] for x in ("median", "median_low", "median_high"))
+        theory(ax, series[rates], series[law], index=i, label="theory: small constant rate" if i == 0 else None)
+        measured(ax, series[rates], middle, low, high, index=i, label=name)
+    ax.set(xscale="log", yscale="log", xlabel="rate u", ylabel="global MaxVio after 1,000 batches")
+    ax.legend(loc="upper right")
     return fig
 
 

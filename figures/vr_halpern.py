@@ -147,6 +147,24 @@ def quadratic_program(results: dict[str, Any]) -> Figure:
 
 
 @figure
+def oscillation(results: dict[str, Any]) -> Figure:
+    """The quadratic program for longer: EAG swings, Algorithm 1 falls; one run of each."""
+    series = results["residuals_that_fall"].series
+    fig, ax = panels(1, width=5.2)
+    for name in ("EAG", "Algorithm 1"):
+        look = palette(METHODS.index(name))
+        ax.plot(
+            series[f"epochs {name}"], series[f"plotted {name}"], color=look["color"], linestyle=look["linestyle"],
+            marker=look["marker"], markevery=6, label=name,
+        )  # fmt: skip
+    for moment in (21_000, 28_000):
+        ax.axvline(moment, color=PALETTE[6], linestyle=":", label="compared" if moment == 21_000 else None)
+    ax.set(yscale="log", xlabel="epochs (n evaluations)", ylabel="fixed-point residual")
+    ax.legend(loc="lower left")
+    return fig
+
+
+@figure
 def baselines(results: dict[str, Any]) -> Figure:
     """Last iterates on their worst rotations: extragradient falls as N^(−1/2), with an anchor as 1/N."""
     found = results["extragradient_on_the_worst_rotation"].series

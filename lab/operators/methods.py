@@ -163,6 +163,31 @@ def reduced_extragradient(step_size: float, *, reset: float, limit: float | None
     return Method(begin, advance)
 
 
+def with_replacement(key: Array, components: int, batch: int) -> Array:
+    """Indices of a batch, independent and uniform."""
+    return jax.random.randint(key, (batch,), 0, components)
+
+
+def without_replacement(key: Array, components: int, batch: int) -> Array:
+    """Indices of a batch without repetition, every set as likely."""
+    # Given that independent draws differ, every set is as likely. About √n of them differ with probability e^(−1/2),
+    # and drawing again costs much less than shuffling all n.
+    if batch == 1:
+        return with_replacement(key, components, batch)
+    if batch * batch > 2 * components:
+        return jax.random.choice(key, components, (batch,), replace=False)
+
+    def repeats(state: tuple[Array, Array]) -> Array:
+        chosen = state[1]
+        return jnp.sum(chosen[:, None] == chosen[None, :]) > batch
+
+    def again(state: tuple[Array, Array]) -> tuple[Array, Array]:
+        key, which = jax.random.split(state[0])
+        return key, with_replacement(which, components, batch)
+
+    return jax.lax.while_loop(repeats, again, (key, jnp.zeros(batch, dtype=int)))[1]
+
+
 def page_halpern(
     step_size: float, *, batch: int, replacement: bool = True, resets: Any = None, limit: float | None = None
 ) -> Method:
@@ -182,10 +207,8 @@ def page_halpern(
         reset = jax.random.uniform(coin) < probability(problem.count, state.iteration)
 
         def recycled() -> Array:
-            if replacement:
-                chosen = jax.random.randint(which, (batch,), 0, problem.count)
-            else:
-                chosen = jax.random.choice(which, problem.count, (batch,), replace=False)
+            draw = with_replacement if replacement else without_replacement
+            chosen = draw(which, problem.count, batch)
             return state.estimate + problem.batch(chosen, state.point) - problem.batch(chosen, state.before)
 
         estimate = jax.lax.cond(reset, lambda: problem.operator(state.point), recycled)

@@ -9,7 +9,9 @@
     expert_choice   what Expert Choice routing reveals about later tokens
     uniform_scores  independent uniform scores, where expectation, gradient and Hessian are exact
     regret          closed forms of the regret of the update rules
+    jitter          how far from balance constant rates leave the biases
     worlds, online  fixed batches and streams, and the procedure on them in compiled loops
+    load_streams    batches of any size, whose loads are drawn at once
     router          a small router trained by exact gradients
     advice          what to set for a log of router scores
 

@@ -17,8 +17,8 @@ from jaxtyping import Float
 from lab.arrays import Array, log_softmax
 from lab.routing.auxiliary import auxiliary_loss
 from lab.routing.balance import max_violation
-from lab.routing.rules import update
-from lab.routing.selection import centred, gates, loads, route
+from lab.routing.rules import RULES, update
+from lab.routing.selection import Acts, centred, gates, loads, route
 from lab.worlds.family import static, world
 
 
@@ -35,9 +35,10 @@ class RouterTask:
         """γ, (..., tokens, experts): softmax of linear logits; weights are (..., dim, experts)."""
         return jnp.exp(log_softmax(self.features @ weights))
 
-    def route(self, weights: Array, bias: Array) -> Array:
+    def route(self, weights: Array, bias: Array, *, bias_acts: Acts = "added") -> Array:
         """Biased top-K routing; no gradient passes."""
-        return route(jax.lax.stop_gradient(self.affinities(weights)), bias, experts_per_token=self.experts_per_token)
+        affinities = jax.lax.stop_gradient(self.affinities(weights))
+        return route(affinities, bias, experts_per_token=self.experts_per_token, bias_acts=bias_acts)
 
     def objective(self, weights: Array, routing: Array) -> Array:
         """J of a routing, (...)."""
@@ -63,7 +64,11 @@ class Trained(NamedTuple):
 @jax.jit
 def gradients(task: RouterTask, weights: Array, bias: Array) -> tuple[Array, Array]:
     """Gradients by the router's weights of the task objective and of the auxiliary loss, (..., dim, experts)."""
-    routing = task.route(weights, bias)
+    return _gradients(task, weights, task.route(weights, bias))
+
+
+def _gradients(task: RouterTask, weights: Array, routing: Array) -> tuple[Array, Array]:
+    """The same for a given routing."""
 
     def slope(function: Any) -> Array:
         return jax.grad(lambda w: jnp.sum(function(w, routing)))(weights)
@@ -71,27 +76,36 @@ def gradients(task: RouterTask, weights: Array, bias: Array) -> tuple[Array, Arr
     return slope(task.objective), slope(task.imbalance)
 
 
-@partial(jax.jit, static_argnames=("steps",))
+@partial(jax.jit, static_argnames=("steps", "rule"))
 def train(
-    task: RouterTask, start: Array, *, coefficient: Any, bias_rate: Any, learning_rate: Any, steps: int
+    task: RouterTask,
+    start: Array,
+    *,
+    coefficient: Any,
+    bias_rate: Any,
+    learning_rate: Any,
+    steps: int,
+    rule: str = "sign",
 ) -> Trained:
-    """Gradient ascent on J − coefficient · auxiliary loss, with a sign update of the biases at every step.
+    """Gradient ascent on J − coefficient · auxiliary loss, with an update of the biases at every step.
 
-    coefficient, bias_rate: (...) as the tasks; both 0 is the task alone. The bias rate falls linearly to 0 over the
-    last fifth, as DeepSeek-V3 sets it to 0 at the end.
+    coefficient, bias_rate: (...) as the tasks; both 0 is the task alone. rule: a name of `RULES`, with its unit of the
+    rate. The bias rate falls linearly to 0 over the last fifth, as DeepSeek-V3 sets it to 0 at the end.
     """
     batch = task.features.shape[:-2]
     coefficient, bias_rate = (jnp.broadcast_to(jnp.asarray(x), batch) for x in (coefficient, bias_rate))
+    acts = RULES[rule].bias_acts
 
     def advance(state: tuple[Array, Array], step: Array) -> tuple[tuple[Array, Array], None]:
         weights, bias = state
-        of_task, of_auxiliary = gradients(task, weights, bias)
-        load = loads(task.route(weights, bias))
+        routing = task.route(weights, bias, bias_acts=acts)
+        of_task, of_auxiliary = _gradients(task, weights, routing)
         rate = bias_rate * jnp.clip((steps - step) / (0.2 * steps), 0.0, 1.0)
         weights = weights + learning_rate * (of_task - coefficient[..., None, None] * of_auxiliary)
-        return (weights, centred(update(bias, load, rule="sign", rate=rate[..., None]))), None
+        bias = update(bias, loads(routing), rule=rule, rate=rate[..., None], step=step)
+        return (weights, centred(bias) if acts == "added" else bias), None
 
-    bias = jnp.zeros((*batch, task.worth.shape[-1]))
+    bias = jnp.full((*batch, task.worth.shape[-1]), RULES[rule].start)
     (weights, bias), _ = jax.lax.scan(advance, (start, bias), jnp.arange(1.0, steps + 1.0))
-    routing = task.route(weights, bias)
+    routing = task.route(weights, bias, bias_acts=acts)
     return Trained(task.objective(weights, routing), max_violation(loads(routing)), weights, bias)

@@ -9,7 +9,11 @@ With the shortfall $e_k = L - A_k$ (positive where an expert has too few tokens:
     normalised        p + u e / rms(e)           Su, "Normalised" variant: sign's scale, smoother near balance
     multiplicative    p + u sign(e)              on biases that multiply the scores and start at 1; Wang et al., Table 4
 
-Units: `sign`, `normalised` and `multiplicative` rates are in units of the scores, the others in scores per token.
+Units: `sign`, `normalised` and `multiplicative` rates are in units of the scores, the others in scores per token. Where
+a paper counts loads otherwise, `rate_per_token` translates. Wang et al. do not say what the rates of their Table 3 act
+on. Only on **relative loads**, $p_k + u(1 - A_k/L)$, do all three of them balance a stream in a run as long as theirs:
+on tokens they are beyond what is stable by a factor of a hundred and more, on shares of the choices, $A_k/KT$, the
+least one is too slow (`alf-lb/unit-of-the-proportional-rate`).
 """
 
 from collections.abc import Callable
@@ -17,9 +21,9 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Float, Num
 
-from lab.arrays import Array, Real, check_between, check_finite, namespace
+from lab.arrays import Array, Real, check_between, check_finite, check_positive, namespace
 from lab.routing.lagrangian import shortfall
-from lab.routing.selection import Acts
+from lab.routing.selection import Acts, check_experts_per_token
 
 Step = Num[Array, "..."] | float | int  # 1, 2, …
 
@@ -80,3 +84,18 @@ def update(
     check_finite(bias=bias)
     direction = RULES[rule].direction(shortfall(load), step)
     return bias + rate * namespace(bias).astype(direction, bias.dtype)
+
+
+def rate_per_token(rate: Real, *, unit: str, tokens: int, experts: int, experts_per_token: int) -> Real:
+    r"""The rate of `proportional` in scores per token, from one on loads in the unit "tokens", "relative" or "share".
+
+    $u$ for loads A in tokens; $uE/(KT)$ for relative loads A/L; $u/(KT)$ for shares of the choices A/(KT).
+    Raises ValueError for another unit, and unless tokens ≥ 1 and 1 ≤ experts_per_token ≤ experts.
+    """
+    check_positive(tokens=tokens)
+    check_experts_per_token(experts_per_token, experts)
+    slots = tokens * experts_per_token
+    divisors = {"tokens": 1.0, "relative": slots / experts, "share": slots}
+    if unit not in divisors:
+        raise ValueError(f"unit = {unit!r}: must be one of {', '.join(divisors)}")
+    return rate / divisors[unit]

@@ -1,24 +1,35 @@
 r"""Independent uniform scores, where the expected dual function, its gradient and its Hessian are exact.
 
-Expert k scores $\gamma_k \sim U[m_k, m_k+1]$, independently, so $\gamma_k + p_k \sim U[q_k, q_k+1]$ with $q = m + p$.
+Expert k scores $\gamma_k \sim U[m_k, m_k+1]$, independently, so $\gamma_k + p_k \sim U[q_k, q_k+1]$ with $q = m + p$;
+biases that multiply, $\gamma_k p_k \sim U[m_kp_k, (m_k+1)p_k]$, change the width too.
 Between neighbouring ends of these intervals all integrands are polynomials: Gauss–Legendre quadrature on each piece is
 exact up to rounding. Per token; multiply by T for a batch. Balanced exactly where all $q_k$ agree.
 
 Source: `alf-lb`, C5 (derived).
 """
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float
 
-from lab.arrays import Array, namespace
+from lab.arrays import Array, Real, check_positive, namespace
 from lab.routing.selection import check_experts_per_token
 
 
-def selection_probability(shift: Float[Array, "... experts"], *, experts_per_token: int) -> Float[Array, "... experts"]:
-    r"""$\pi_k = P(\gamma_k + p_k \text{ is among the K largest})$ at $q$ = `shift`; sums to K."""
-    at, weight = _nodes(shift, experts_per_token)
+def selection_probability(
+    shift: Float[Array, "... experts"], *, experts_per_token: int, width: Real | Float[Array, "... experts"] = 1.0
+) -> Float[Array, "... experts"]:
+    r"""$\pi_k = P(\text{expert k's score is among the K largest})$, scores $U[q_k, q_k + w_k]$; sums to K.
+
+    shift: q. width: w > 0, 1 for biases that are added. Raises ValueError for a width that is not positive.
+    """
+    check_positive(width=width)
+    width = width + 0.0 * shift
+    at, weight = _nodes(shift, experts_per_token, width)
     xp = namespace(shift)
-    return xp.sum(weight[..., None] * _density(at, shift) * _wins(at, shift, experts_per_token), axis=-2)
+    wins = _wins(at, shift, experts_per_token, width)
+    return xp.sum(weight[..., None] * _density(at, shift, width) * wins, axis=-2)
 
 
 def expected_top_k_sum(shift: Float[Array, "... experts"], *, experts_per_token: int) -> Float[Array, "..."]:
@@ -58,42 +69,58 @@ def hessian(shift: Float[Array, "... experts"], *, experts_per_token: int) -> Fl
     return off - xp.where(skipped, xp.sum(off, axis=-1)[..., None], 0.0 * off)
 
 
-def _nodes(shift: Array, experts_per_token: int) -> tuple[Array, Array]:
+def _nodes(shift: Array, experts_per_token: int, width: Any = 1.0) -> tuple[Array, Array]:
     """Quadrature nodes and weights on the pieces between the ends of the intervals, (..., pieces · nodes)."""
     experts = shift.shape[-1]
     check_experts_per_token(experts_per_token, experts)
     xp = namespace(shift)
     # Degree: E − 1 chances of the other experts and the score itself.
     place, weight = np.polynomial.legendre.leggauss(experts // 2 + 1)
-    ends = xp.sort(xp.concat([shift, shift + 1.0], axis=-1), axis=-1)
-    low, width = ends[..., :-1, None], (ends[..., 1:] - ends[..., :-1])[..., None]
-    at, weights = low + width * (place + 1.0) / 2.0, width * weight / 2.0
+    ends = xp.sort(xp.concat([shift, shift + width], axis=-1), axis=-1)
+    low, piece = ends[..., :-1, None], (ends[..., 1:] - ends[..., :-1])[..., None]
+    at, weights = low + piece * (place + 1.0) / 2.0, piece * weight / 2.0
     flat = (*shift.shape[:-1], -1)
     return xp.reshape(at, flat), xp.reshape(weights, flat)
 
 
-def _density(at: Array, shift: Array) -> Array:
-    """1 where a score of the expert can lie, (..., nodes, experts)."""
+def _density(at: Array, shift: Array, width: Any = 1.0) -> Array:
+    """Density of the expert's score, (..., nodes, experts)."""
     xp = namespace(shift)
+    width = (width + 0.0 * shift)[..., None, :]
     gap = at[..., None] - shift[..., None, :]
-    return xp.where((gap > 0.0) & (gap < 1.0), 1.0 + 0.0 * gap, 0.0 * gap)
+    return xp.where((gap > 0.0) & (gap < width), 1.0 / width + 0.0 * gap, 0.0 * gap)
 
 
-def _above(at: Array, shift: Array) -> Array:
-    """P(γ_k + p_k > t), (..., nodes, experts)."""
+def _above(at: Array, shift: Array, width: Any = 1.0) -> Array:
+    """P(the expert's score > t), (..., nodes, experts)."""
     xp = namespace(shift)
-    gap = shift[..., None, :] + 1.0 - at[..., None]
+    width = (width + 0.0 * shift)[..., None, :]
+    gap = (shift[..., None, :] - at[..., None]) / width + 1.0
     zero = 0.0 * gap
     return xp.minimum(xp.maximum(gap, zero), zero + 1.0)
 
 
-def _wins(at: Array, shift: Array, experts_per_token: int) -> Array:
+def _wins(at: Array, shift: Array, experts_per_token: int, width: Any = 1.0) -> Array:
     """P(at most K − 1 of the other experts > t), for each expert: (..., nodes, experts)."""
-    counts = _exactly(_above(at, shift), np.eye(shift.shape[-1], dtype=bool), experts_per_token)
+    above = _above(at, shift, width)
+    if experts_per_token == 1:
+        return _all_others(1.0 - above)
+    counts = _exactly(above, np.eye(shift.shape[-1], dtype=bool), experts_per_token)
     total = counts[0]
     for count in counts[1:]:
         total = total + count
     return total
+
+
+def _all_others(chance: Array) -> Array:
+    """Product of the chances of all other experts: 3E multiplications instead of E²."""
+    xp = namespace(chance)
+    columns = [chance[..., j] for j in range(chance.shape[-1])]
+    before, after = [1.0 + 0.0 * columns[0]], [1.0 + 0.0 * columns[0]]
+    for first, last in zip(columns[:-1], columns[:0:-1], strict=True):
+        before.append(before[-1] * first)
+        after.append(after[-1] * last)
+    return xp.stack([x * y for x, y in zip(before, after[::-1], strict=True)], axis=-1)
 
 
 def _exactly(above: Array, without: np.ndarray, largest: int) -> list[Array]:

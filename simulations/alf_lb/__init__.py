@@ -10,4 +10,6 @@ drift         scores that move, start-up against fluctuation, the copied sign er
 noise         how balanced a batch can be; what Expert Choice reveals
 auxiliary     the auxiliary loss: its minimum, its gradient at balance
 router        a trained router: the trade-off of the auxiliary loss
+rules         sign, proportional and multiplicative updates on a stream of large batches
+trained_rules what the rule costs the task of a trained router
 """

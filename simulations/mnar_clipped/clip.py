@@ -7,9 +7,9 @@ import numpy as np
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most, below, equal, exponent, mean_between
 from lab.recommenders.clipping import clip_error, optimal_clip
+from lab.recommenders.exposure import Exposure, patterns
 from lab.recommenders.losses import clipped, loss, naive, unbiased
 from lab.recommenders.moments import clipped_bias, clipped_relevance, clipped_variance
-from lab.worlds.exposure import Exposure, patterns
 from lab.worlds.family import family, normal, uniform
 from simulations.mnar_clipped.worlds import (
     PAIRS,

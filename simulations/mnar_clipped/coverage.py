@@ -7,7 +7,7 @@ from lab.ledger.evidence import evidence
 from lab.ledger.findings import mean_at_least
 from lab.recommenders.clip_advice import advise_clip
 from lab.recommenders.intervals import honest_interval, normal_interval
-from lab.worlds.logs import Log
+from lab.recommenders.logs import Log
 
 ITEMS = 20
 _rank = np.arange(1, ITEMS + 1)

@@ -5,6 +5,7 @@ import numpy as np
 from lab.arrays import logit
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most, equal, exponent, mean_equals
+from lab.recommenders.exposure import Exposure, ExposureShock
 from lab.recommenders.losses import exposure_mf, ideal, loss, naive, unbiased, weighted_mf
 from lab.recommenders.moments import (
     clipped_variance,
@@ -16,7 +17,6 @@ from lab.recommenders.moments import (
     weighted_mf_bias,
 )
 from lab.recommenders.propensity import exposure_posterior
-from lab.worlds.exposure import Exposure, ExposureShock
 from simulations.mnar_clipped.worlds import (
     WORLDS,
     dependent,

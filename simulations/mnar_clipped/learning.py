@@ -1,6 +1,6 @@
 """What the click losses do to a trained recommender: `mnar-clipped`, C7 and C9, on made-up ratings and on MovieLens.
 
-Theory is about a loss at a fixed prediction; these checks train. Made-up worlds (lab/worlds/ratings.py) are
+Theory is about a loss at a fixed prediction; these checks train. Made-up worlds (lab/recommenders/ratings.py) are
 independent of each other: a world is one observation, and a claim is about most worlds. MovieLens is one world: its
 943 people are the observations, given the trained models. Both compare by signs, because a trained log loss has no
 upper bound: a weight Y/θ > 1 makes a clicked pair's loss unbounded below.
@@ -18,8 +18,8 @@ from lab.ledger.findings import Mean, equal, mean_at_least
 from lab.recommenders.factorisation import Factors, fit_batches, fit_dense, scores, start, value
 from lab.recommenders.losses import clipped
 from lab.recommenders.metrics import dcg
-from lab.worlds.ratings import Ratings, draw_events, ratings
-from lab.worlds.semi_synthetic import semi_synthetic
+from lab.recommenders.ratings import Ratings, draw_events, ratings
+from lab.recommenders.semi_synthetic import semi_synthetic
 
 NAIVE, UNBIASED = 1.0, 0.0  # the two ends of the clip
 WORLDS = 40  # a chunk, trained together: enough to decide when nearly all of them agree

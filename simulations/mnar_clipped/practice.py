@@ -4,10 +4,10 @@ import numpy as np
 
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most, equal
+from lab.recommenders.exposure import Exposure
 from lab.recommenders.losses import class_balanced, clipped, loss, unbiased
 from lab.recommenders.metrics import dcg
 from lab.recommenders.moments import class_balanced_minimiser
-from lab.worlds.exposure import Exposure
 from simulations.mnar_clipped.worlds import WORLDS, dependent, independent
 
 

@@ -4,10 +4,10 @@ import numpy as np
 
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most, below, equal
+from lab.recommenders.exposure import Exposure
 from lab.recommenders.losses import unbiased
 from lab.recommenders.moments import misspecified_bias
 from lab.recommenders.propensity import popularity_propensity
-from lab.worlds.exposure import Exposure
 from lab.worlds.family import family, normal
 from simulations.mnar_clipped.worlds import WORLDS, dependent, expected_loss, ideal_loss, independent
 

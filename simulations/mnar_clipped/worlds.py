@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from lab.recommenders.exposure import Exposure, ExposureShock
 from lab.recommenders.losses import Weights, ideal, loss
-from lab.worlds.exposure import Exposure, ExposureShock
 from lab.worlds.family import family, normal, uniform
 
 PAIRS = 8  # 256 click patterns a world

@@ -2,13 +2,14 @@
 
 An epoch is n evaluations of components, counted exactly. Measured is the fixed-point residual with step 1, at the
 iterate that the authors plot (of Algorithm 2 the anchored one) and at the one that the theory speaks of (of Algorithm 2
-the inner output, of variance-reduced extragradient the snapshot). Batches are drawn with replacement, as the theory
-wants; the code's snapshot that never moves and its few inner steps are kept. The authors run 5,000 and 10⁶ epochs, the
-figures here show the first 500 and 5,000.
+the inner output, of variance-reduced extragradient the snapshot). As in the code, batches are drawn without
+replacement, the snapshot never moves and inner steps are few. The authors run 5,000 and 10⁶ epochs, the figures here
+show the first 500 and 5,000.
 """
 
 from collections.abc import Callable
 from functools import cache, partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -23,6 +24,7 @@ from lab.operators.problems import ouyang_xu, policeman_and_burglar
 from lab.operators.runs import natural_residual, run
 
 NAMES = ("EG", "VR-EG", "EAG", "Algorithm 1", "Algorithm 2")
+SWINGING = ("EAG", "Algorithm 1")  # these two are followed for longer on the quadratic program
 STRETCHES = 60  # measurements along a curve
 
 
@@ -55,7 +57,7 @@ def matrix_game(stretch: float = 1.0) -> Experiment:
         methods.extragradient(5.0 / spectral),
         methods.reduced_extragradient(3.0 * p**0.5 / frobenius, reset=p),
         methods.anchored_extragradient(5.0 / spectral),
-        methods.page_halpern(stretch * 5.0 / frobenius, batch=int(np.sqrt(n))),
+        methods.page_halpern(stretch * 5.0 / frobenius, batch=int(np.sqrt(n)), replacement=False),
         methods.outer_halpern(
             n**0.5 / frobenius, stretch * 5.0 * (p * (1 - p)) ** 0.5 / (n**0.5 + 1.0), reset=p, inner_factor=0.05,
             snapshot="centre", whole=True,
@@ -72,7 +74,7 @@ def quadratic_program(stretch: float = 1.0) -> Experiment:
         methods.extragradient(0.5),
         methods.reduced_extragradient(0.01, reset=p),
         methods.anchored_extragradient(0.3),
-        methods.page_halpern(stretch * 0.3, batch=int(np.sqrt(n))),
+        methods.page_halpern(stretch * 0.3, batch=int(np.sqrt(n)), replacement=False),
         methods.outer_halpern(
             n**0.5, stretch * 1e-3, reset=p, inner_factor=0.05, snapshot="centre", whole=True
         ),
@@ -91,13 +93,16 @@ def both_residuals(problem: Any, state: Any) -> Any:
 
 
 @cache
-def curves(make: Callable[..., Experiment]) -> dict[str, np.ndarray]:
-    """For the figure: epochs, and both residuals there, along one run of each method."""
+def curves(
+    make: Callable[..., Experiment], names: tuple[str, ...] = NAMES, epochs: int | None = None
+) -> dict[str, np.ndarray]:
+    """For the figures: epochs, and both residuals there, along one run of each method."""
     experiment, series = make(), {}
-    for index, (name, method) in enumerate(zip(NAMES, experiment.methods, strict=True)):
-        every = max(round(experiment.drawn / experiment.epochs_a_step[index] / STRETCHES), 1)
+    for name in names:
+        index = NAMES.index(name)
+        every = max(round((epochs or experiment.drawn) / experiment.epochs_a_step[index] / STRETCHES), 1)
         found = run(
-            method, experiment.problem, experiment.problem.start(), jax.random.key(index),
+            experiment.methods[index], experiment.problem, experiment.problem.start(), jax.random.key(index),
             measure=both_residuals, points=STRETCHES, every=every,
         )  # fmt: skip
         series[f"epochs {name}"] = np.asarray(found.evaluations) / experiment.problem.count
@@ -134,6 +139,24 @@ def comparison(make: Callable[..., Experiment], draw: Draw, *, stretch: float) -
     return mean_at_least(np.stack(wins, axis=1) * 1.0, np.full(4, 0.5), low=0.0, high=1.0, series=series)
 
 
+def ranking(make: Callable[..., Experiment], draw: Draw, order: tuple[str, ...], epochs: int, *, stretch: float) -> Any:
+    """In how many runs does each method of this order end below the next, plotted residuals, after as many epochs?"""
+    experiment = make(stretch)
+    keys = jax.random.split(draw.key, draw.size)
+    ends = []
+    for name in order:
+        index = NAMES.index(name)
+        steps = max(round(epochs / experiment.epochs_a_step[index]), 1)
+        random = name in ("VR-EG", "Algorithm 1", "Algorithm 2")
+        residuals, _ = final_residuals(
+            experiment.methods[index], experiment.problem, keys if random else keys[:1], steps
+        )
+        ends.append(np.broadcast_to(np.asarray(residuals)[:, 0], draw.size))
+    below = np.stack([first < second for first, second in pairwise(ends)], axis=1)
+    series = {"residual": np.median(ends, axis=1)}
+    return mean_at_least(below * 1.0, np.full(len(order) - 1, 0.5), low=0.0, high=1.0, series=series)
+
+
 @evidence("vr-halpern/figure-1-matrix-game", kind="sampled", size=32)
 def runs_on_the_matrix_game(draw: Draw, stretch: float = 1.0):
     """Policeman and burglar, n = 500: runs in which each algorithm is below EG and below EAG after about 100 epochs."""
@@ -152,3 +175,49 @@ def runs_on_the_quadratic_program(draw: Draw, stretch: float = 1.0):
 
 
 runs_on_the_quadratic_program.control("steps a twentieth as long", stretch=0.05)
+
+
+@evidence("vr-halpern/figure-1-matrix-game-order", kind="sampled", size=32)
+def order_on_the_matrix_game(draw: Draw, stretch: float = 1.0):
+    """Policeman and burglar after 100 epochs: runs with VR-EG < Algorithm 1 < Algorithm 2 < EG < EAG, pair by pair."""
+    return ranking(matrix_game, draw, ("VR-EG", "Algorithm 1", "Algorithm 2", "EG", "EAG"), 100, stretch=stretch)
+
+
+order_on_the_matrix_game.control("Algorithms 1 and 2 with steps a twentieth as long", stretch=0.05)
+
+
+@evidence("vr-halpern/figure-1-quadratic-program-order", kind="sampled", size=32)
+def order_on_the_quadratic_program(draw: Draw, stretch: float = 1.0):
+    """Ouyang and Xu after 1,000 epochs: runs with Algorithm 2 < EAG < EG < VR-EG, pair by pair."""
+    return ranking(quadratic_program, draw, ("Algorithm 2", "EAG", "EG", "VR-EG"), 1000, stretch=stretch)
+
+
+order_on_the_quadratic_program.control("Algorithm 2 with steps a twentieth as long", stretch=0.05)
+
+QUARTER = 7_000  # epochs
+
+
+@partial(jax.jit, static_argnames=("method", "every"))
+def last_quarter(method: Method, problem: Any, keys: Any, every: int) -> Any:
+    """Plotted residuals after 3 · every and 4 · every steps, (runs, 2); all runs at once."""
+
+    def one(key: Any) -> Any:
+        found = run(method, problem, problem.start(), key, measure=both_residuals, points=4, every=every)
+        return found.measured[-2:, 0]
+
+    return jax.vmap(one)(keys)
+
+
+@evidence("vr-halpern/figure-1-oscillation", kind="sampled", size=32)
+def residuals_that_fall(draw: Draw, method: str = "Algorithm 1"):
+    """Ouyang and Xu: runs in which the residual after 28,000 epochs is below that after 21,000."""
+    experiment, index = quadratic_program(), NAMES.index(method)
+    every = round(QUARTER / experiment.epochs_a_step[index])
+    keys = jax.random.split(draw.key, draw.size)
+    found = np.asarray(last_quarter(experiment.methods[index], experiment.problem, keys, every))
+    fell = found[:, 1:] < found[:, :1]
+    series = {} if method == "EAG" else dict(curves(quadratic_program, SWINGING, 4 * QUARTER))
+    return mean_at_least(fell * 1.0, np.full(1, 0.5), low=0.0, high=1.0, series=series)
+
+
+residuals_that_fall.control("EAG", method="EAG")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lab.recommenders.intervals import check_mean_weight, honest_interval, normal_interval
-from lab.worlds.logs import Log
+from lab.recommenders.logs import Log
 from tests.libraries import assert_libraries_agree
 
 WORLD = Log(propensity=np.array([0.9, 0.09, 0.01]), relevance=np.array([0.1, 0.5, 0.9]))

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from lab.inference.intervals import clopper_pearson
 from lab.inference.rounding import Rounded, rounded, value
+from lab.recommenders.exposure import Exposure, ExposureShock, pattern_probability, patterns
+from lab.recommenders.logs import Log
 from lab.recommenders.losses import clipped, loss, unbiased
-from lab.worlds.exposure import Exposure, ExposureShock, pattern_probability, patterns
-from lab.worlds.logs import Log
 
 RNG = np.random.default_rng(11)
 
@@ -55,9 +56,9 @@ def test_samples_follow_the_probabilities(association):
         (relevant, world.relevance),
         (exposed * relevant, world.click_probability),
     ):
-        error = np.sqrt(expected * (1 - expected) / draws)
-        # Twelve comparisons a case: wrong once in two million runs.
-        assert np.all(np.abs(found.mean(axis=0) - expected) < 5.5 * error)
+        # Twelve comparisons a case.
+        low, high = clopper_pearson(found.sum(axis=0), draws, alpha=1e-6 / 12)
+        assert np.all((low <= expected) & (expected <= high))
 
 
 def test_shock_leaves_the_margins_and_correlates_the_items():
@@ -114,5 +115,6 @@ def test_log_samples_follow_the_world():
     assert reward.shape == propensity.shape == (100, 2000)
     for chance, relevance in zip(LOG.propensity, LOG.relevance, strict=True):
         shown = propensity == chance
-        assert abs(shown.mean() - chance) < 5 * np.sqrt(chance * (1 - chance) / shown.size)
-        assert abs(reward[shown].mean() - relevance) < 5 * np.sqrt(relevance * (1 - relevance) / shown.sum())
+        for seen, count, expected in ((shown.sum(), shown.size, chance), (reward[shown].sum(), shown.sum(), relevance)):
+            low, high = clopper_pearson(seen, count, alpha=1e-6 / 6)
+            assert low <= expected <= high

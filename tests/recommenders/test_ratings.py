@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import binom
 
 from lab.arrays import sigmoid
-from lab.worlds.ratings import Ratings, draw_events, rate, ratings
-from lab.worlds.semi_synthetic import semi_synthetic
+from lab.recommenders.ratings import Ratings, draw_events, rate, ratings
+from lab.recommenders.semi_synthetic import semi_synthetic
 
 
 @pytest.fixture(scope="module")

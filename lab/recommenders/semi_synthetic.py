@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from lab.arrays import sigmoid
 from lab.recommenders.factorisation import fit_observed, scores, start
-from lab.worlds.ratings import Ratings
+from lab.recommenders.ratings import Ratings
 
 
 def semi_synthetic(
