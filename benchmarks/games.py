@@ -8,7 +8,8 @@ FOLDER is the `simulations` folder of github.com/zhourunlong/EGPO at f295bf3; PE
 
 Both peers get the same games, in the same process, with one thread. The authors' loop is theirs, with its gap at every
 update, in their float32; ours is `play_many` in float64. Their cost a step does not depend on β: the setting β = 0.1 is
-run in full on both sides, and the whole protocol, 106,000 steps of five methods, on ours. open_spiel's magnetic mirror
+run in full on both sides, and the whole protocol, 106,000 steps of five methods, on ours. The sampled simulations run
+in full on our side; the authors' times are extrapolated from a few updates. open_spiel's magnetic mirror
 descent has no reference but the uniform policy: its solution is compared with our regularised equilibrium at β = α.
 """
 
@@ -21,6 +22,7 @@ import warnings
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import simulations  # noqa: F401  (float64 in JAX)
@@ -30,8 +32,11 @@ from lab.games.equilibria import nash_equilibrium, regularised_equilibrium
 from lab.games.play import play, play_each
 from lab.games.protocol import METHODS, PUBLISHED, play_many
 from lab.games.solvers import SOLVERS
+from simulations.egpo import draws, neural, sampled, sampled_networks, tables
+from simulations.egpo.worlds import authors_games
 
 GAMES, ACTIONS = 10, 10
+FEW = 300  # updates of the peer's sampled simulations
 LARGE = {"games": 1000, "actions": 100, "steps": 1000}
 THEIRS = {  # their name for each of our methods
     "extragradient": "EGPO",
@@ -92,21 +97,30 @@ def against_the_authors() -> list[dict[str, Any]]:
     return rows
 
 
-def authors(folder: str, advantage: np.ndarray, reference: np.ndarray) -> Any:
-    """Their loop (`grid_search.run`) as a function: (name, beta, step of SGD, steps) -> gaps."""
+def authors(folder: str, advantage: np.ndarray, reference: np.ndarray | None, losses_of: str = "exact") -> Any:
+    """Their loop (`grid_search.run`) as a function: (name, beta, step of SGD, steps) -> gaps.
+
+    Without a reference their network is the policy; `losses_of` is "exact" or "empirical", which samples.
+    """
     import torch
     import torch._dynamo  # before the stubs below: torch looks for real modules of their names
 
     torch.set_num_threads(1)
     for name, attribute in (("torchvision", "transforms"), ("tqdm", "tqdm")):
-        if importlib.util.find_spec(name) is None:  # imported there, and not needed
+        if name not in sys.modules and importlib.util.find_spec(name) is None:  # imported there, and not needed
             sys.modules[name] = types.ModuleType(name)
             setattr(sys.modules[name], attribute, None)
-    sys.path.insert(0, folder)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
     losses, policies, utils = (importlib.import_module(m) for m in ("loss_funcs", "policies", "utils"))
     matrix = torch.asarray(advantage + 0.5, dtype=torch.float32)
-    anchor = policies.TabularPolicy(GAMES, ACTIONS, "cpu")
-    anchor.thetas.data = torch.asarray(reference, dtype=torch.float32)[..., None]
+    games, actions = advantage.shape[:2]
+    if reference is None:
+        anchor = policies.NeuralPolicy(games, actions, 3, 10, "cpu")
+        anchor.random_init()
+    else:
+        anchor = policies.TabularPolicy(games, actions, "cpu")
+        anchor.thetas.data = torch.asarray(reference, dtype=torch.float32)[..., None]
 
     def gap(policy: Any, beta: float) -> Any:
         response = utils.tabular_response_logits(matrix, beta, policy, anchor)
@@ -116,15 +130,15 @@ def authors(folder: str, advantage: np.ndarray, reference: np.ndarray) -> Any:
             )
 
     def run(name: str, beta: float, sgd_step: float, steps: int) -> np.ndarray:
-        loss_function = losses.LOSS_FUNCS["exact"][name]
-        found = torch.zeros(GAMES, steps + 1)
+        loss_function = losses.LOSS_FUNCS[losses_of][name if losses_of == "exact" else f"{name} Empirical"]
+        found = torch.zeros(games, steps + 1)
         policy = copy.deepcopy(anchor)
         optimizer = torch.optim.SGD(policy.parameters(), sgd_step)
         for i in range(steps):
             found[:, i] = gap(policy, beta)
             optimizer.zero_grad()
             loss = loss_function(
-                P=matrix, beta=beta, policy=policy, policy_ref=anchor, true_lr=2 * sgd_step / (beta * ACTIONS),
+                P=matrix, beta=beta, policy=policy, policy_ref=anchor, true_lr=2 * sgd_step / (beta * actions),
                 num_samples=100, optimizer=optimizer,
             )  # fmt: skip
             loss.backward()
@@ -133,6 +147,47 @@ def authors(folder: str, advantage: np.ndarray, reference: np.ndarray) -> Any:
         return found.numpy().T
 
     return run
+
+
+def sampled_against_the_authors() -> list[dict[str, Any]]:
+    """The sampled simulations in full on our side, their loop for a few updates; both record every update's gap."""
+    rng = np.random.default_rng(3)
+    world = authors_games(beta=sampled.WEIGHT).draw(rng, tables.GROUP)
+    start = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), neural.drawn(1, sampled_networks.WEIGHT))
+
+    def with_tables() -> Any:
+        return tables.race(
+            world, world.log_reference, jax.random.key(0), rate=sampled.RATE, updates=sampled.UPDATES
+        )  # fmt: skip
+
+    def with_a_network() -> list[Any]:
+        return [
+            finished(sampled_networks.trained_on_draws(
+                name, *start, jax.random.key(0), jnp.float32(sampled_networks.RATE), updates=sampled_networks.UPDATES
+            ))
+            for name in draws.NAMES
+        ]  # fmt: skip
+
+    folder, rows = os.environ.get("EGPO"), []
+    for what, ours, updates, beta, rate, advantage, reference in (
+        (f"tables, {tables.GROUP} games (theirs: {GAMES})", with_tables, sampled.UPDATES, sampled.WEIGHT, sampled.RATE,
+         np.asarray(world.advantage)[:GAMES], np.asarray(world.log_reference)[:GAMES]),
+        (f"a network, {GAMES} games", with_a_network, sampled_networks.UPDATES, sampled_networks.WEIGHT,
+         sampled_networks.RATE, np.asarray(start[1].advantage), None),
+    ):  # fmt: skip
+        seconds = median_seconds(ours, runs=1, warm_up=1)
+        row = {
+            "question": f"sampled gradients, {what}, {updates} updates of five methods", "ours_s": seconds,
+            "ours_us_a_step": 1e6 * seconds / updates,
+        }  # fmt: skip
+        if folder:
+            run = authors(folder, advantage, reference, "empirical")
+            few = median_seconds(lambda r=run, b=beta, s=rate: [r(n, b, s, FEW) for n in THEIRS.values()])
+            row |= {"peer_s": few / FEW * updates, "peer_us_a_step": 1e6 * few / FEW}
+            row |= {"peer_over_ours": few / FEW * updates / seconds}
+            row["question"] += f"; the peer's time extrapolated from {FEW}"
+        rows.append(row)
+    return rows
 
 
 def against_open_spiel() -> list[dict[str, Any]]:
@@ -209,7 +264,7 @@ def large_games() -> dict[str, Any]:
 def main() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        rows = [*against_the_authors(), *against_open_spiel()]
+        rows = [*against_the_authors(), *sampled_against_the_authors(), *against_open_spiel()]
     rows.append(large_games())
     record("games", rows, "torch", "open_spiel", "ecos")
 

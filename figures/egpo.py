@@ -24,20 +24,13 @@ SMALLEST = 1e-16  # gaps below are rounding
 
 @figure
 def gap_curves(results: dict[str, Any]) -> Figure:
-    """Five methods on one of the authors' games at three KL weights; lines have the slopes that the moduli predict."""
-    series = results["final_gaps_of_all"].series
-    names = [str(name) for name in series["names"]]
-    fig, axes = panels(3, width=3.6, height=3.4)
-    for ax, weight in zip(axes, WEIGHTS, strict=True):
-        updates, curves, moduli = (series[f"{kind} {weight}"] for kind in ("updates", "curves", "moduli"))
-        every = max(len(updates) // 16, 1)
-        for i, (name, curve) in enumerate(zip(names, curves, strict=True)):
-            shown = np.arange(3 * i, len(updates), every)
-            shown = shown[curve[shown] > SMALLEST]
-            ax.plot(
-                updates[shown], curve[shown], linestyle="none", marker=MARKERS[i], color=PALETTE[i], label=name,
-                markersize=4,
-            )  # fmt: skip
+    """The authors' simulations: gaps of five methods against updates; lines are theory, from the game alone."""
+    exact = results["final_gaps_of_all"].series
+    names = [str(name) for name in exact["names"]]
+    fig, axes = panels(3, rows=2, width=3.7, height=3.0)
+    for ax, weight in zip(axes[0], WEIGHTS, strict=True):
+        updates, curves, moduli = (exact[f"{kind} {weight}"] for kind in ("updates", "curves", "moduli"))
+        _marks(ax, names, names, updates, curves)
         for i, modulus in enumerate(moduli):
             if modulus < 1:
                 _predicted(ax, updates, curves[i], float(modulus), i)
@@ -46,16 +39,55 @@ def gap_curves(results: dict[str, Any]) -> Figure:
                 0.98, 0.7, f"{names[1]}: modulus {moduli[1]:.6g} > 1,\nit leaves the equilibrium", ha="right",
                 transform=ax.transAxes, color=PALETTE[1], fontsize=8,
             )  # fmt: skip
-        ax.set(yscale="log", xlabel="updates", title=f"β = {weight}", ylim=(SMALLEST / 3, 5))
-        ax.xaxis.get_major_formatter().set_useOffset(False)
-        ax.ticklabel_format(axis="x", style="plain")
+        ax.set(title=f"exact, table, β = {weight}: one game", ylim=(SMALLEST / 3, 5))
+    sampled = results["final_gaps_with_tables"].series
+    _marks(axes[1, 0], names, list(sampled["names"]), sampled["updates"], sampled["curves"], points=40)
+    for i in range(2):
+        _to_the_floor(axes[1, 0], sampled, i)
+    axes[1, 0].set(title="sampled, table, β = 0.01: one game", ylim=(2e-4, 2))
+    for ax, check, title, points in (
+        (axes[1, 1], "order_with_a_network", "exact, network, β = 0.01: median game", 16),
+        (axes[1, 2], "order_of_sampled_networks", "sampled, network, β = 0.1: median game", 40),
+    ):
+        series = results[check].series
+        _marks(ax, names, list(series["names"]), series["updates"], series["curves"], points=points)
+        ax.set(title=title)
+    axes[1, 1].set(ylim=(SMALLEST / 3, 5))
+    for ax in axes.ravel():
+        ax.set(yscale="log", xlabel="updates")
+        ax.ticklabel_format(axis="x", style="plain", useOffset=False)
         ax.locator_params(axis="x", nbins=4)
-    axes[0].set_ylabel(r"duality gap $\mathrm{DualGap}_\beta(\pi_t)$")
-    handles, labels = axes[0].get_legend_handles_labels()
+    axes[1, 2].yaxis.set_major_locator(FixedLocator([0.001, 0.002, 0.005, 0.01]))
+    axes[1, 2].yaxis.set_minor_locator(NullLocator())
+    axes[1, 2].yaxis.set_major_formatter(ScalarFormatter())
+    for ax in axes[:, 0]:
+        ax.set_ylabel(r"duality gap $\mathrm{DualGap}_\beta(\pi_t)$")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
     handles += [Line2D([], [], color=PALETTE[i], linestyle=("-", "--")[i]) for i in range(2)]
-    labels += [f"slope predicted, {name}" for name in names[:2]]
+    labels += [f"theory, {name}" for name in names[:2]]
     fig.legend(handles, labels, loc="outside lower center", ncols=4)
     return fig
+
+
+def _marks(ax: Axes, names: list[str], order: list[Any], updates: Any, curves: Any, points: int = 16) -> None:
+    """About so many marks for each method, whose curves stand in this order."""
+    every = max(len(updates) // points, 1)
+    for i, name in enumerate(names):
+        curve = curves[[str(x) for x in order].index(name)]
+        shown = np.arange(every * i // len(names), len(updates), every)
+        shown = shown[curve[shown] > SMALLEST]
+        ax.plot(
+            updates[shown], curve[shown], linestyle="none", marker=MARKERS[i], color=PALETTE[i], label=name,
+            markersize=4 if points < 20 else 3,
+        )  # fmt: skip
+
+
+def _to_the_floor(ax: Axes, series: Any, index: int) -> None:
+    """The excess over the predicted floor falls by the squared modulus an update, from ten times the floor."""
+    updates, curve, floor = series["updates"], series["curves"][index], series["floors"][index]
+    start = int(np.flatnonzero(curve > 10 * floor)[-1])
+    excess = (curve[start] - floor) * series["moduli"][index] ** (2 * (updates[start:] - updates[start]))
+    theory(ax, updates[start:], floor + excess, index=index)
 
 
 def _predicted(ax: Axes, updates: Any, curve: np.ndarray, modulus: float, index: int) -> None:

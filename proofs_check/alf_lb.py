@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from proofs_check.deriving import expanded, factored, reduced
 from proofs_check.writing import Draft, identity, inequality, nonnegative, positive, term
 
 RULE = [
@@ -38,10 +39,9 @@ def assignment() -> Iterator[Draft]:
         symbols={"a": "1 when the token's row is in the set", "b": "1 when the expert's row is in the set"},
         steps=[
             identity(
-                "the sum of a column is −1, 0 or 1",
+                "the sum of a column is −1, 0 or 1, as a² = a and b² = b",
                 "(a - b)*(a - b - 1)*(a - b + 1)",
-                "0",
-                cases={"a": ["0", "1"], "b": ["0", "1"]},
+                reduced("a*(a - 1)", "b*(b - 1)"),
             )
         ],
     )
@@ -66,7 +66,7 @@ def assignment() -> Iterator[Draft]:
         ],
         steps=[
             inequality("optimal", "the balanced routing", "sum(u) - sum(v)", term(times="top"), term(times="better")),
-            identity("with biases", "total", "sum(u) - sum(v)"),
+            identity("with biases", "total", expanded()),
         ],
     )
     yield Draft(
@@ -98,9 +98,9 @@ def assignment() -> Iterator[Draft]:
         indexed={"p": "biases", "A": "loads"},
         sums={"sum(1)": "E", "sum(A)": "E*L"},
         steps=[
-            identity("differences", "(x - m) - (y - m)", "x - y"),
-            identity("Lagrangian", "sum((p - m)*(A - L)) - sum(p*(A - L))", "0"),
-            identity("sum of biases", "sum(p + e*(L - A))", "sum(p)"),
+            identity("differences", "(x - m) - (y - m)", expanded()),
+            identity("Lagrangian", "sum((p - m)*(A - L)) - sum(p*(A - L))", factored()),
+            identity("sum of biases", "sum(p + e*(L - A))", expanded()),
         ],
     )
 
@@ -349,12 +349,10 @@ def curvature() -> Iterator[Draft]:
         sums={"sum(1)": "E", "sum(v)": "0"},
         steps=[
             identity("derivative", "d(y, t)", "y*((E - 1 - K)/t - K/(1 - t))"),
-            identity("I(K+1) = I(K)", "following*other", "C*J"),
+            identity("I(K+1) = I(K)", "following*other", factored()),
             identity("I(1)", "d(exp((E - 1)*log(t))/(E - 1), t)", "exp((E - 1)*log(t))/t"),
-            identity("rows sum to 0", "(E - 1)*weight - sum(weight) + weight", "0"),
-            identity(
-                "on vectors that sum to 0", "sum(v*((E - 1)*weight*v - weight*(sum(v) - v)))", "T*E/(E - 1)*sum(v**2)"
-            ),
+            identity("rows sum to 0", "(E - 1)*weight - sum(weight) + weight", factored()),
+            identity("on vectors that sum to 0", "sum(v*((E - 1)*weight*v - weight*(sum(v) - v)))", factored()),
         ],
     )
     yield Draft(
@@ -365,7 +363,7 @@ def curvature() -> Iterator[Draft]:
         assumes="the linear part of the expected step at balance",
         symbols={"u": "rate", "lam": "λ", "v": "distance along the eigenvector"},
         steps=[
-            identity("a step", "v - u*(lam*v)", "(1 - u*lam)*v"),
-            identity("what is left of one", "1 - (1 - u*lam)**2", "u*lam*(2 - u*lam)"),
+            identity("a step", "v - u*(lam*v)", factored()),
+            identity("what is left of one", "1 - (1 - u*lam)**2", factored()),
         ],
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from proofs_check import lemmas
+from proofs_check.deriving import collected, factored
 from proofs_check.writing import Draft, identity, induction, inequality, nonnegative, positive, term
 
 STATE = {
@@ -27,14 +28,14 @@ def drafts() -> Iterator[Draft]:
         definitions={"last": "(1 - A)/(1 - alpha)", "total": "(T - alpha*(1 - A)/(1 - alpha))/(1 - alpha)"},
         facts=[nonnegative("share", "alpha")],
         steps=[
-            identity("from the extrapolated policy", "(S + alpha*(S - before)) + 1 - S", "1 + alpha*(S - before)"),
+            identity("from the extrapolated policy", "(S + alpha*(S - before)) + 1 - S", collected("alpha")),
             induction(
                 "one",
                 "the last step",
                 "g - last",
                 "T",
-                {"T": "0", "A": "1", "g": "0"},
-                {"T": "T + 1", "A": "alpha*A", "g": "1 + alpha*g"},
+                {"A": "1", "g": "0"},
+                {"A": "alpha*A", "g": "1 + alpha*g"},
                 keeps=["share"],
             ),
             identity("the next one, by this law", "1 + alpha*last", "at(last, A=alpha*A)"),
@@ -43,11 +44,11 @@ def drafts() -> Iterator[Draft]:
                 "their sum, with steps of this law",
                 "S - total",
                 "T",
-                {"T": "0", "A": "1", "S": "0"},
-                {"T": "T + 1", "A": "alpha*A", "S": "S + 1 + alpha*last"},
+                {"A": "1", "S": "0"},
+                {"A": "alpha*A", "S": "S + 1 + alpha*last"},
             ),
-            identity("ahead", "alpha*last", "alpha*(1 - A)/(1 - alpha)"),
-            identity("deficit", "T/(1 - alpha) - total", "alpha*(1 - A)/(1 - alpha)**2"),
+            identity("ahead", "alpha*last", factored()),
+            identity("deficit", "T/(1 - alpha) - total", factored()),
         ],
     )
     yield Draft(
@@ -57,10 +58,8 @@ def drafts() -> Iterator[Draft]:
         part="the value at α = 1; not that it is the most",
         symbols={"T": "number of steps", "g": "distance of step T", "S": "distance S_T"},
         steps=[
-            induction("one", "the last step", "g - T", "T", {"T": "0", "g": "0"}, {"T": "T + 1", "g": "1 + g"}),
-            induction(
-                "all", "their sum", "S - T*(T + 1)/2", "T", {"T": "0", "S": "0"}, {"T": "T + 1", "S": "S + 1 + T"}
-            ),
+            induction("one", "the last step", "g - T", "T", {"g": "0"}, {"g": "1 + g"}),
+            induction("all", "their sum", "S - T*(T + 1)/2", "T", {"S": "0"}, {"S": "S + 1 + T"}),
         ],
     )
     yield Draft(

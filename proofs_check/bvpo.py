@@ -7,6 +7,7 @@ For covariance matrices, read "in every direction".
 
 from collections.abc import Iterator
 
+from proofs_check.deriving import expanded, factored, minimiser
 from proofs_check.writing import Draft, identity, induction, inequality, nonnegative, positive, term
 
 BIASES = {"bt": "bias of the trace gradient", "be": "bias of the empty-trace gradient"}
@@ -19,6 +20,7 @@ PARABOLA = {
     "c": "error of the empty-trace gradient",
 }
 ERROR = {"error": "D*a**2 - 2*N*a + c"}
+BEST = minimiser(ERROR["error"], "a")  # N/D
 DIFFER = positive("differ", "D", "the estimators differ")
 
 
@@ -76,7 +78,7 @@ def mixtures() -> Iterator[Draft]:
         assumes="finite second moments",
         vectors={"within": "gradient minus the mean of its pair", "between": "mean of the pair minus the mean of all"},
         orthogonal=[["within"], ["between"]],
-        steps=[identity("law of total variance", "(within + between)**2", "within**2 + between**2")],
+        steps=[identity("law of total variance", "(within + between)**2", expanded())],
     )
     yield Draft(
         "plug-in-parts",
@@ -93,8 +95,8 @@ def mixtures() -> Iterator[Draft]:
         orthogonal=[["b"], ["one"], ["two"]],
         definitions={"S": "(one - two)**2/2"},
         steps=[
-            identity("variance of either", "2*S", "one**2 + two**2"),
-            identity("distance", "(b + (one + two)/2)**2 - S/2", "b**2"),
+            identity("variance of either", "2*S", expanded()),
+            identity("distance", "(b + (one + two)/2)**2 - S/2", expanded()),
             identity("with the noise", "(b + (one + two)/2)**2 - S/2 + S", "b**2 + S"),
         ],
     )
@@ -113,7 +115,7 @@ def weights() -> Iterator[Draft]:
         definitions=ERROR,
         facts=[DIFFER, nonnegative("weight", "a"), nonnegative("rest", "1 - a"), below, beyond],
         steps=[
-            inequality("inside", "N/D", "error - at(error, a=N/D)", term(times="differ", square="a - N/D")),
+            inequality("inside", "N/D", f"error - at(error, a={BEST})", term(times="differ", square=f"a - {BEST}")),
             inequality(
                 "at_zero", "N ≤ 0", "error - at(error, a=0)", term(times="differ", square="a"), term(2, "low weight")
             ),
@@ -135,14 +137,14 @@ def weights() -> Iterator[Draft]:
             inequality(
                 "over_empty",
                 "N²/D",
-                "at(error, a=0) - at(error, a=N/D)",
+                f"at(error, a=0) - at(error, a={BEST})",
                 term(times="some some", over="differ"),
                 strict=True,
             ),
             inequality(
                 "over_trace",
                 "(D−N)²/D",
-                "at(error, a=1) - at(error, a=N/D)",
+                f"at(error, a=1) - at(error, a={BEST})",
                 term(times="not_all not_all", over="differ"),
                 strict=True,
             ),
@@ -180,7 +182,7 @@ def weights() -> Iterator[Draft]:
         definitions={"weight": "B/(B + rho*S)"},
         facts=[positive("bias", "B"), positive("noise", "S"), positive("step", "rho"), positive("both", "B + rho*S")],
         steps=[
-            identity("what it lacks", "1 - weight", "rho*S/(B + rho*S)"),
+            identity("what it lacks", "1 - weight", factored()),
             inequality(
                 "vanishes",
                 "at most in proportion to the step",
@@ -236,7 +238,7 @@ def counterexamples() -> Iterator[Draft]:
             inequality(
                 "possible", "there are such gradients (Cauchy–Schwarz)", "St*Se - Ste**2", term("9/100"), strict=True
             ),
-            identity("the wrong weight", "wrong", "1/5"),
+            identity("the wrong weight", "wrong", factored()),
             inequality("worse", "no better than one estimator alone", "error - Se", term("39/500"), strict=True),
             inequality("clipped", "the right numerator is negative", "Ste - Se", term("3/20"), strict=True),
         ],
@@ -298,8 +300,8 @@ def descent() -> Iterator[Draft]:
                 "2(f₀ − f_T)/η + ΣZ − ΣA ≥ 0",
                 "2*(f0 - f)/eta + Z - A",
                 "T",
-                {"T": "0", "f": "f0", "Z": "0", "A": "0"},
-                {"T": "T + 1", "f": "f1", "Z": "Z + b*b + eta*L*(x*x)", "A": "A + g*g"},
+                {"f": "f0", "Z": "0", "A": "0"},
+                {"f": "f1", "Z": "Z + b*b + eta*L*(x*x)", "A": "A + g*g"},
                 term(2, "one_step", "step"),
             ),
         ],
@@ -320,16 +322,16 @@ def descent() -> Iterator[Draft]:
             positive("noise", "V"),
         ],
         steps=[
-            identity("fixed point of the mean", "at(after, m=-b/h)", "-b/h"),
-            identity("its gradient", "h*(-b/h)", "-b"),
-            identity("contraction", "after + b/h", "(1 - eta*h)*(m + b/h)"),
+            identity("fixed point of the mean", "at(after, m=-b/h)", factored()),
+            identity("its gradient", "h*(-b/h)", factored()),
+            identity("contraction", "after + b/h", factored()),
             inequality(
                 "contracts", "(1 − ηh)² < 1", "1 - (1 - eta*h)**2", term(times="step curved stable"), strict=True
             ),
-            identity("fixed point of the variance", "(1 - eta*h)**2*s + eta**2*V", "s"),
-            identity("its approach", "(1 - eta*h)**2*(s + m) + eta**2*V - s", "(1 - eta*h)**2*m"),
-            identity("error", "h**2*s", "eta*h/(2 - eta*h)*V"),
-            identity("ηh = 1", "at(h**2*s, eta=1/h)", "V"),
+            identity("fixed point of the variance", "(1 - eta*h)**2*s + eta**2*V", factored(s="V")),
+            identity("its approach", "(1 - eta*h)**2*(s + m) + eta**2*V - s", factored()),
+            identity("error", "h**2*s", factored()),
+            identity("ηh = 1", "at(h**2*s, eta=1/h)", factored()),
             inequality(
                 "floor", "above the squared bias", "h**2*s", term(times="step curved noise", over="stable"), strict=True
             ),
@@ -347,9 +349,9 @@ def averaging() -> Iterator[Draft]:
         symbols={"B": "‖b_e‖²", "S": "variance of the trace gradient", "k": "number of traces", "a": "weight"},
         definitions={"best": "B/(B + S)", "error": "a**2*S + (1 - a)**2*B"},
         steps=[
-            identity("its error", "at(error, a=best)", "best*S"),
+            identity("its error", "at(error, a=best)", factored(best="B")),
             identity("comparison", "at(error, a=best) - S/k", "S*(best - 1/k)"),
-            identity("trace variance of the mixture", "at(S/k, k=1/a**2)", "a**2*S"),
+            identity("trace variance of the mixture", "at(S/k, k=1/a**2)", factored()),
         ],
     )
     yield Draft(
@@ -364,8 +366,8 @@ def averaging() -> Iterator[Draft]:
         definitions={"S": "B*(2 - 1/K)", "best": "B/(B + S)"},
         facts=[positive("answers", "K"), positive("two_answers", "K - 1", "K ≥ 2")],
         steps=[
-            identity("weight", "best", "K/(3*K - 1)"),
-            identity("worth", "1/best", "3 - 1/K"),
+            identity("weight", "best", factored()),
+            identity("worth", "1/best", expanded()),
             inequality(
                 "more_than_two", "beats two", "1/best - 2", term(times="two_answers", over="answers"), strict=True
             ),

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from proofs_check import games, lemmas
+from proofs_check.deriving import expanded, factored
 from proofs_check.writing import Draft, identity, induction, inequality, nonnegative, positive, term
-
-LINEAR = "full support; near the equilibrium: the statement is about the linear part of a step"
 
 
 def drafts() -> Iterator[Draft]:
@@ -128,8 +127,8 @@ def contraction() -> Iterator[Draft]:
                 "K_T ≤ (1 − ηβ)^T K_0",
                 "W - K",
                 "T",
-                {"T": "0", "W": "K0", "K": "K0"},
-                {"T": "T + 1", "W": "(1 - eta*beta)*W", "K": "K1"},
+                {"W": "K0", "K": "K0"},
+                {"W": "(1 - eta*beta)*W", "K": "K1"},
                 term(times="step"),
                 keeps=["mild"],
             )
@@ -235,7 +234,7 @@ def contraction() -> Iterator[Draft]:
                 term("1/2", "step pinsker_next"),
                 term("1/4", "step", square="n1 - n2"),
             ),
-            identity("modulus", "(1 - x**2)**2 + x**2", "1 - x**2 + x**4"),
+            identity("modulus", "(1 - x**2)**2 + x**2", expanded()),
             inequality(
                 "below_one",
                 "it contracts",
@@ -249,25 +248,9 @@ def contraction() -> Iterator[Draft]:
 
 
 def steps() -> Iterator[Draft]:
-    for name, claim, kept, square in (
-        ("local-rate-extragradient", "local-rate-extragradient", "extragradient", "(a − x²)² + a²x² = |a(1+ix) − x²|²"),
-        ("local-rate-mirror-descent", "local-rate-mirror-descent", "mirror", "a² + x²"),
-    ):
-        yield Draft(
-            name,
-            [f"egpo/{claim}"],
-            "Softmax has the slope π(δ − π'δ) in a direction δ, so the payoffs change by A(diag π − ππ')δ, which "
-            f"turns a plane by ω; there a step multiplies the squared length by {square}, with a = 1 − ηβ, x = ηω.",
-            assumes=LINEAR,
-            **games.rotations(kept),
-        )
-    yield Draft(
-        "mirror-descent-limit",
-        ["egpo/mirror-descent-limit"],
-        "1 − a² − x² = η(β² + ω²)(2β/(β² + ω²) − η): the factor is below one exactly for η < 2β/(β² + ω²).",
-        assumes=LINEAR,
-        **games.threshold(),
-    )
+    for method, kept in (("extragradient", "extragradient"), ("mirror-descent", "mirror")):
+        yield Draft(f"local-rate-{method}", [f"egpo/local-rate-{method}"], **games.local_rate(kept))
+    yield Draft("mirror-descent-limit", ["egpo/mirror-descent-limit"], **games.descent_limit())
     yield Draft(
         "extragradient-limit",
         ["egpo/extragradient-limit"],
@@ -275,7 +258,7 @@ def steps() -> Iterator[Draft]:
         "1/(β+½) and ω ≤ ½.",
         part="that the factor is below one for every η ≤ 1/(β+½); that rotations of a game are at most ½ is taken "
         "as known",
-        assumes=LINEAR,
+        assumes=games.LINEAR,
         symbols={"a": "1 − ηβ", "x": "ηω"},
         definitions={"modulus": "(a - x**2)**2 + a**2*x**2"},
         facts=[
@@ -302,7 +285,7 @@ def steps() -> Iterator[Draft]:
         "per-query",
         ["egpo/per-query"],
         "Two steps of mirror descent against one of extragradient: (a²+x²)² − (a−x²)² − a²x² = a[(2+a)x² − a(1−a²)].",
-        assumes=LINEAR,
+        assumes=games.LINEAR,
         symbols={"a": "1 − ηβ", "x": "ηω"},
         steps=[
             identity(
@@ -346,8 +329,8 @@ def steps() -> Iterator[Draft]:
         | {"a": "A of the first against the second", "w": "π_1", "g": "log-ratio", "g0": "log-ratio of the reference"},
         definitions={"next": "(1 - eta*beta)*g + eta*beta*g0 + eta*a", "end": "g0 + a/beta"},
         steps=[
-            identity("payoff difference", "a*(1 - w) - (-a*w)", "a"),
-            identity("a step", "next - end", "(1 - eta*beta)*(g - end)"),
+            identity("payoff difference", "a*(1 - w) - (-a*w)", factored()),
+            identity("a step", "next - end", factored(end="g0")),
         ],
     )
     yield Draft(

@@ -6,6 +6,7 @@ Policies, log-policies and payoffs are indexed by the actions. A = P − 1/2 is 
 
 from typing import Any
 
+from proofs_check.deriving import expanded, factored, summed
 from proofs_check.lemmas import gibbs
 from proofs_check.writing import identity, inequality, minimum, nonnegative, positive, term
 
@@ -47,9 +48,9 @@ def duality_gap() -> Parts:
                 f"best - ({value.format('o')})",
                 term(times="warm other gibbs", sum=True),
             ),
-            identity("the best response has it", value.format("b"), "best"),
-            identity("win rates of a pair of actions add to one", "pi*pj*Pij + pj*pi*(1 - Pij)", "pi*pj"),
-            identity("the gap, as π'Pπ is 1/2", "2*best - 2*sum(p*q)", "2*beta*sum(p*(log(p) - log(b)))"),
+            identity("the best response has it", value.format("b"), factored(best="Z")),
+            identity("win rates of a pair of actions add to one", "pi*pj*Pij + pj*pi*(1 - Pij)", factored()),
+            identity("the gap, as π'Pπ is 1/2", "2*best - 2*sum(p*q)", summed()),
         ],
     }
 
@@ -79,7 +80,7 @@ def online_ipo() -> Parts:
         },
         "sums": {"sum(r)": "1"},
         "steps": [
-            identity("a square of a difference", "(one - two)**2", "one**2 + two**2 - 2*one*two"),
+            identity("a square of a difference", "(one - two)**2", expanded()),
             identity(
                 "mean over independent pairs", "sum(r*v**2)*sum(r) + sum(r)*sum(r*v**2) - 2*sum(r*v)*sum(r*v)", loss
             ),
@@ -164,6 +165,33 @@ def extragradient_contraction() -> Parts:
     }
 
 
+LINEAR = "full support; near the equilibrium: the statement is about the linear part of a step"
+SQUARES = {
+    "mirror": "a² + x²",
+    "extragradient": "(a − x²)² + a²x² = |a(1+ix) − x²|²",
+    "nash-md": "a²(1 + x²)",
+}
+
+
+def local_rate(method: str) -> Parts:
+    """By how much a step of a method turns and shrinks near the equilibrium."""
+    return rotations(method) | {
+        "statement": "Softmax has the slope π(δ − π'δ) in a direction δ, so the payoffs change by A(diag π − ππ')δ, "
+        "which turns a plane by ω; there a step multiplies the squared length by "
+        f"{SQUARES[method]}, with a = 1 − ηβ, x = ηω.",
+        "assumes": LINEAR,
+    }
+
+
+def descent_limit() -> Parts:
+    """Up to which step mirror descent contracts."""
+    return threshold() | {
+        "statement": "1 − a² − x² = η(β² + ω²)(2β/(β² + ω²) − η): the factor is below one exactly for η < 2β/(β² + "
+        "ω²).",
+        "assumes": LINEAR,
+    }
+
+
 def rotations(*kept: str) -> Parts:
     """Moduli of the linearised steps on the plane where A(diag π − ππ') turns by ±iω: u → ωv, v → −ωu."""
     # A step on (u, v) coordinates (y, z): real part times (y, z) plus imaginary part times (−z, y).
@@ -180,7 +208,7 @@ def rotations(*kept: str) -> Parts:
     }
     steps: list[dict[str, Any]] = [
         identity("slope of softmax", "at(d(W/sum(W), t), t=0)", "at(W/sum(W)*(delta - sum(W*delta)/sum(W)), t=0)"),
-        identity("a second turn", "-omega*(omega*y)", "-omega**2*y"),
+        identity("a second turn", "-omega*(omega*y)", factored()),
     ]
     for name in kept:
         says, real, imaginary, square = shapes[name]
@@ -222,7 +250,7 @@ def fixed_points() -> Parts:
         "symbols": STEP,
         "indexed": {"ref": "θ_ref", "payoff": "Pπ of the equilibrium"},
         "definitions": {"theta": "ref + payoff/beta"},
-        "steps": [identity("a step", step, "theta")],
+        "steps": [identity("a step", step, factored(theta="ref"))],
     }
 
 
@@ -243,11 +271,11 @@ def nash_md_is_biased() -> Parts:
         },
         "definitions": {"az1": "(z2 - z3)/2", "az2": "(z3 - z1)/2", "az3": "(z1 - z2)/2"},
         "steps": [
-            identity("the sum of Az", "az1 + az2 + az3", "0"),
+            identity("the sum of Az", "az1 + az2 + az3", factored()),
             identity("z from Az and its sum", "3*z1", "(z1 + z2 + z3) + 2*az3 - 2*az2"),
             identity("second entry", "3*z2", "(z1 + z2 + z3) + 2*az1 - 2*az3"),
-            identity("uniform play is an equilibrium", "at(az1, z2=1/3, z3=1/3)", "0"),
-            identity("mixture minus policy, in logs", "(1 - eta*beta)*lp + eta*beta*lr - lp", "-eta*beta*(lp - lr)"),
+            identity("uniform play is an equilibrium", "at(az1, z2=1/3, z3=1/3)", factored()),
+            identity("mixture minus policy, in logs", "(1 - eta*beta)*lp + eta*beta*lr - lp", factored()),
         ],
     }
 
@@ -264,7 +292,7 @@ def multiplicative_weights() -> Parts:
         "sums": {"sum(p)": "1", "sum(s)": "1", "sum(s*log(w))": "0", "sum(p*log(w))": "0", "sum(p*w)": "Z"},
         "facts": [positive("policy", "p"), positive("weight", "w", "an exponential"), positive("normaliser", "Z")],
         "steps": [
-            identity("growth", "sum(s*(ls - ln)) - sum(s*(ls - lp))", "log(Z)"),
+            identity("growth", "sum(s*(ls - ln)) - sum(s*(ls - lp))", expanded()),
             minimum("tangent", "w ≥ 1 + log w", "w - 1 - u", "w", "1", term(over="weight")),
             inequality("at_least_one", "Z ≥ 1", "Z - 1", term(times="policy tangent", sum=True)),
             minimum("logarithm", "log Z ≥ 1 − 1/Z", "log(Z) - 1 + 1/Z", "Z", "1", term(over="normaliser normaliser")),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from proofs_check import games, lemmas
+from proofs_check.deriving import collected, expanded, factored, summed
 from proofs_check.writing import Draft, identity, induction, inequality, minimum, nonnegative, positive, term
 
 INVERSE = {"eta": "inverse step", "tau": "KL weight"}
@@ -42,7 +43,7 @@ def steps() -> Iterator[Draft]:
         sums={"sum(o)": "1", "sum(n)": "1"},
         facts=[positive("inverse", "eta"), positive("other", "o"), positive("next", "n")],
         steps=[
-            identity("objective", "objective", "eta*sum(o*(log(o) - log(n))) + tau - eta*c"),
+            identity("objective", "objective", summed()),
             lemmas.gibbs("o", "n", "other next"),
             inequality(
                 "least",
@@ -50,7 +51,7 @@ def steps() -> Iterator[Draft]:
                 "objective - (tau - eta*c)",
                 term(times="inverse other gibbs", sum=True),
             ),
-            identity("h of the next policy", "ny - nz - tau/eta*(ry - rz) - (eta - tau)/eta*(ly - lz)", "(y - z)/eta"),
+            identity("h of the next policy", "ny - nz - tau/eta*(ry - rz) - (eta - tau)/eta*(ly - lz)", factored()),
         ],
     )
     yield Draft(
@@ -125,8 +126,8 @@ def losses() -> Iterator[Draft]:
         },
         sums={"sum(p*q)": "1/2"},
         steps=[
-            identity("a pair", "P*(h - c)**2 + (1 - P)*(h + c)**2", "h**2 - 2*c*h*(2*P - 1) + c**2"),
-            identity("the other order of the pair", "(-h)*(2*(1 - P) - 1)", "h*(2*P - 1)"),
+            identity("a pair", "P*(h - c)**2 + (1 - P)*(h + c)**2", collected("c")),
+            identity("the other order of the pair", "(-h)*(2*(1 - P) - 1)", factored()),
             identity("difference", "labelled - slope", "c**2 - (2*c)**2*2*(sum(p*q**2) - 1/4)"),
         ],
     )
@@ -145,7 +146,7 @@ def losses() -> Iterator[Draft]:
         sums={"sum(p)": "1", "sum(s)": "1"},
         facts=[positive("warm", "tau"), positive("policy", "p"), positive("best", "s")],
         steps=[
-            identity("in terms of π*'Aπ* = 0", "J + sum(s*a)", "1/2 + tau*sum(p*(log(p) - log(s)))"),
+            identity("in terms of π*'Aπ* = 0", "J + sum(s*a)", summed()),
             lemmas.gibbs("p", "s", "policy best"),
             inequality("at_least", "at least 1/2", "J + sum(s*a) - 1/2", term(times="warm policy gibbs", sum=True)),
         ],
@@ -233,6 +234,7 @@ def bounds() -> Iterator[Draft]:
         indexed={"r": "π_ref", "u": "Aπ*/τ"},
         definitions={"s": "r*exp(u)/C", "divergence": "sum(s*(u - log(C)))"},
         sums={"sum(r)": "1", "sum(r*exp(u))": "C", "sum(r*u*exp(u))": "0"},
+        logarithms={"log(1/C)": "-log(C)"},
         facts=[
             positive("warm", "tau"),
             positive("normaliser", "C"),
@@ -244,9 +246,8 @@ def bounds() -> Iterator[Draft]:
             nonnegative("size", "w"),
         ],
         steps=[
-            {"kind": "logarithm", "says": "log of an inverse", "left": "log(1/C)", "right": "-log(C)"},
-            identity("divergence", "divergence", "-log(C)"),
-            identity("mean of e^(−u) under π*", "sum(s*exp(-u))", "1/C"),
+            identity("divergence", "divergence", expanded()),
+            identity("mean of e^(−u) under π*", "sum(s*exp(-u))", factored()),
             minimum(
                 "gibbs",
                 "log v ≤ v − 1 at v = e^u/C",
@@ -276,40 +277,47 @@ def bounds() -> Iterator[Draft]:
         "last-iterate",
         ["inpo/last-iterate-bound", "inpo/last-iterate-bound-sharper"],
         "With η_t = τ(t+2)/2 the step inequality is K₊ ≤ (1 − 2/(t+2))K + 2/(τ²(t+2)²); by induction K_t ≤ "
-        "2/(τ²(t+1)), from K ≤ 1/(8τ²) at t = 1; this is at most 32/(τ²(t+1)).",
+        "2/(τ²(t+1)), from K ≤ 1/(8τ²) at t = 1; this is at most 32/(τ²(t+1)). Here n = t − 1 counts from 0.",
         assumes="from the reference, so that C = 1; one step (last-iterate-step) and the start (reference-is-near), "
         "proved there",
-        symbols={"tau": "KL weight", "t": "step", "K": "KL(π*‖π_t)", "K1": "KL(π*‖π_{t+1})", "K0": "KL(π*‖π_1)"},
-        definitions={"eta": "tau*(t + 2)/2"},
+        symbols={"tau": "KL weight", "n": "t − 1", "K": "KL(π*‖π_t)", "K1": "KL(π*‖π_{t+1})", "K0": "KL(π*‖π_1)"},
+        definitions={"eta": "tau*(n + 3)/2"},
         facts=[
-            nonnegative("count", "t"),
-            positive("plus_one", "t + 1"),
-            positive("plus_two", "t + 2"),
+            positive("plus_one", "n + 1"),
+            positive("plus_two", "n + 2"),
+            positive("plus_three", "n + 3"),
             positive("warm", "tau"),
             nonnegative("step", "(1 - tau/eta)*K + 1/(2*eta**2) - K1", "last-iterate-step"),
             nonnegative("near", "1/(8*tau**2) - K0", "reference-is-near"),
         ],
         steps=[
-            inequality("share", "what is kept", "t/(t + 2)", term(times="count", over="plus_two")),
+            inequality("share", "what is kept", "(n + 1)/(n + 3)", term(times="plus_one", over="plus_three")),
+            inequality(
+                "begins",
+                "at t = 1",
+                "2/(tau**2*2) - K0",
+                term(times="near"),
+                term("7/8", "", "warm warm"),
+            ),
             induction(
                 "bound",
                 "K_t ≤ 2/(τ²(t+1))",
-                "2/(tau**2*(t + 1)) - K",
-                "t",
-                {"t": "1", "K": "K0"},
-                {"t": "t + 1", "K": "K1"},
+                "2/(tau**2*(n + 2)) - K",
+                "n",
+                {"K": "K0"},
+                {"K": "K1"},
                 term(times="step"),
-                term(2, "", "warm warm plus_one plus_two plus_two"),
-                start_terms=[term(times="near"), term("7/8", "", "warm warm")],
+                term(2, "", "warm warm plus_two plus_three plus_three"),
+                begins=["begins"],
                 keeps=["share"],
             ),
             inequality(
                 "printed",
                 "the printed bound",
-                "32/(tau**2*(t + 1)) - K",
+                "32/(tau**2*(n + 2)) - K",
                 term(times="bound"),
-                term(30, "", "warm warm plus_one"),
+                term(30, "", "warm warm plus_two"),
             ),
-            inequality("legal", "τ ≤ η", "eta - tau", term("1/2", "warm count")),
+            inequality("legal", "τ ≤ η", "eta - tau", term("1/2", "warm plus_one")),
         ],
     )

@@ -74,12 +74,12 @@ def _proofs(file: Path) -> list[Proof]:
     except Rejected as problem:
         raise CatalogueError(f"{file}: {problem}") from None
 
-    balls = any(step.get("kind") == "interval" for step in known.body["steps"])
+    balls = any(step.get("kind") == "interval" for step in known["steps"])
     source = File(file, hashlib.sha256(file.read_bytes()).hexdigest(), balls)
-    function = _function(file, known.statement)
+    function = _function(file, known["statement"])
     proofs = []
-    for claim in known.claims:
-        proof = Proof(claim, "proof", function, data=(source,), file=file, part=known.part, assumes=known.assumes)
+    for claim in known["claims"]:
+        proof = Proof(claim, "proof", function, data=(source,), file=file, part=known["part"], assumes=known["assumes"])
         proof.control("a digit of it is changed", expected="undecided", change=True)
         proofs.append(proof)
     return proofs
@@ -94,7 +94,8 @@ def _function(file: Path, statement: str) -> Callable[..., Checked]:
             found = check(entries)
         except Rejected as problem:
             return Checked(False, note=f"rejected: {problem}")
-        return Checked(True, found.verdict, found.steps, found.part and f"proved in part: {found.part}")
+        part = found["part"] and f"proved in part: {found['part']}"
+        return Checked(True, found["verdict"], len(found["steps"]), part)
 
     checked.__name__ = file.stem
     checked.__doc__ = statement

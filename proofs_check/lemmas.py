@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from proofs_check.deriving import factored
 from proofs_check.writing import identity, inequality, minimum, monotone, nonnegative, positive, term
 
 Parts = dict[str, Any]
@@ -28,6 +29,10 @@ def pinsker() -> Parts:
             "rest": "q/p*(1 - P)/(1 - Q) - 1 - log(q) + log(p) - log(1 - P) + log(1 - Q)",
         },
         "sums": {"sum(p)": "1", "sum(q)": "1", "sum(c*p)": "P", "sum(c*q)": "Q"},
+        "logarithms": {
+            "log(p*Q/P)": "log(p) + log(Q) - log(P)",
+            "log(p*(1 - Q)/(1 - P))": "log(p) + log(1 - Q) - log(1 - P)",
+        },
         "facts": [
             positive("p_positive", "p"),
             positive("q_positive", "q"),
@@ -58,7 +63,7 @@ def pinsker() -> Parts:
                 term(times="grouped"),
                 term(times="two"),
             ),
-            identity("‖p − q‖₁", "sum(c*(p - q)) - (sum(p - q) - sum(c*(p - q)))", "2*(P - Q)"),
+            identity("‖p − q‖₁", "sum(c*(p - q)) - (sum(p - q) - sum(c*(p - q)))", factored()),
             inequality("entries", "|u_i v_j A_ij|", "uv/2 - uv*A", term(times="size entry")),
         ],
     }
@@ -69,12 +74,6 @@ def _logs(name: str, P: str, Q: str) -> list[dict[str, Any]]:
     numerator = "P_positive" if name == "first" else "P_below"
     denominator = "Q_positive" if name == "first" else "Q_below"
     return [
-        {
-            "kind": "logarithm",
-            "says": "log of a product",
-            "left": f"log(p*({Q})/({P}))",
-            "right": f"log(p) + log({Q}) - log({P})",
-        },
         inequality(
             f"{name}_point",
             "a positive point",

@@ -6,7 +6,8 @@ the sum of theirs over |D|². What is proved is the statement about one pair; a 
 
 from collections.abc import Iterator
 
-from proofs_check.writing import Draft, identity, inequality, interval, nonnegative, positive, term
+from proofs_check.deriving import collected, factored, minimiser
+from proofs_check.writing import Draft, identity, inequality, interval, monotone, nonnegative, positive, term
 
 PAIR = {"t": "propensity θ", "g": "relevance γ"}
 LOSSES = {"x": "δ¹", "y": "δ⁰"}
@@ -44,7 +45,7 @@ def naive() -> Iterator[Draft]:
         assumes=INDEPENDENT,
         symbols=PAIR | LOSSES | {"c": "weight of a click"},
         definitions=IDEAL,
-        steps=[identity("bias", bias, "g*(c*t - 1)*x + g*(1 - t)*y")],
+        steps=[identity("bias", bias, collected("x", "y"))],
     )
     yield Draft(
         "no-weight-repairs",
@@ -67,6 +68,7 @@ def naive() -> Iterator[Draft]:
         assumes="c ≥ 1, 0 < θ < 1, γ > 0; also for θ > 0.95",
         symbols=PAIR | {"c": "weight of a click"},
         definitions=logs | IDEAL,
+        logarithms={"log(49)": "y - x"},
         facts=[
             positive("relevant", "g"),
             positive("hidden", "1 - t"),
@@ -74,8 +76,9 @@ def naive() -> Iterator[Draft]:
             nonnegative("heavy", "c - 1"),
         ],
         steps=[
-            interval("first", "δ¹ is positive", "x", definitions=logs),
-            interval("apart", "δ⁰ and δ¹ are more than 1 apart", "y - x - 1", definitions=logs),
+            interval("first", "δ¹ is positive", "x"),
+            interval("much", "log 49 is above 1", "log(49) - 1"),
+            inequality("apart", "δ⁰ and δ¹ are more than 1 apart", "y - x - 1", term(times="much"), strict=True),
             inequality(
                 "biased",
                 "at least γ(1−θ)",
@@ -93,7 +96,7 @@ def naive() -> Iterator[Draft]:
         assumes="exposure and relevance independent; exact posterior",
         symbols=PAIR | LOSSES,
         definitions=IDEAL | {"posterior": "t*(1 - g)/(1 - t*g)"},
-        steps=[identity("target", clicks("x", "posterior*y"), "t*ideal")],
+        steps=[identity("target", clicks("x", "posterior*y"), factored(ideal="g"))],
     )
     yield Draft(
         "exposure-mf-minimisers",
@@ -109,8 +112,8 @@ def naive() -> Iterator[Draft]:
             "mean": "sum(t*g)/sum(t)",
         },
         steps=[
-            identity("squared loss", "d(squared, f)", "2*t*(f - g)"),
-            identity("log loss", "d(logistic, f)", "t*(f - g)/(f*(1 - f))"),
+            identity("squared loss", "d(squared, f)", factored()),
+            identity("log loss", "d(logistic, f)", factored()),
             identity("squared loss, shared", "sum(d(squared, f))", "2*sum(t)*(f - mean)"),
             identity("log loss, shared", "sum(d(logistic, f)*f*(1 - f))", "sum(t)*(f - mean)"),
         ],
@@ -134,11 +137,11 @@ def unbiased() -> Iterator[Draft]:
         symbols=PAIR | LOSSES | {"k": "common factor κ", "v": "Cov(O, R)"},
         definitions=IDEAL | DIFFERENCE,
         steps=[
-            identity("unbiased", mean, "ideal"),
+            identity("unbiased", mean, factored(ideal="g")),
             identity("wrong scale", clicks(*weighted("1/(k*t)")), "at(ideal, g=g/k)"),
-            identity("its bias", f"{clicks(*weighted('1/(k*t)'))} - ideal", "g*(1/k - 1)*delta"),
-            identity("dependence", f"(t*g + v)*({weighted('1/t')[0]}) + (1 - t*g - v)*y - ideal", "v*delta/t"),
-            identity("never exposed: never a click", "y - ideal", "-g*delta"),
+            identity("its bias", f"{clicks(*weighted('1/(k*t)'))} - ideal", factored(delta="x")),
+            identity("dependence", f"(t*g + v)*({weighted('1/t')[0]}) + (1 - t*g - v)*y - ideal", factored(delta="x")),
+            identity("never exposed: never a click", "y - ideal", factored(delta="x")),
         ],
     )
     one, zero = weighted("1/t")
@@ -150,7 +153,7 @@ def unbiased() -> Iterator[Draft]:
         assumes="independent pairs; exposure and relevance independent",
         symbols=PAIR | LOSSES,
         definitions=DIFFERENCE,
-        steps=[identity("variance", variance, "g*(1/t - g)*delta**2")],
+        steps=[identity("variance", variance, factored(delta="x"))],
     )
     shock = {
         "statement": "Two pairs of a user with exposures θ(1 ± s) together: each term keeps its mean, and its "
@@ -161,12 +164,12 @@ def unbiased() -> Iterator[Draft]:
         "definitions": {"one": "(1 + s*z)*g*u", "two": "(1 + s*z)*g2*w"},
         "facts": [positive("relevant", "g*g2"), positive("same_sign", "u*w"), positive("shock", "s**2")],
         "steps": [
-            identity("mean of a term YΔ/θ given the shock", "t*(1 + s*z)*g*(u/t)", "one"),
-            identity("its mean", "(at(one, z=1) + at(one, z=-1))/2", "g*u"),
+            identity("mean of a term YΔ/θ given the shock", "t*(1 + s*z)*g*(u/t)", factored(one="g")),
+            identity("its mean", "(at(one, z=1) + at(one, z=-1))/2", factored()),
             identity(
                 "its variance",
                 "(at(t*(1 + s*z)*g, z=1) + at(t*(1 + s*z)*g, z=-1))/2*(u/t)**2 - (g*u)**2",
-                "g*(1/t - g)*u**2",
+                factored(),
             ),
             inequality(
                 "covariance",
@@ -195,14 +198,14 @@ def clipped() -> Iterator[Draft]:
         definitions=IDEAL | DIFFERENCE | {"term": "Y/m*x + (1 - Y/m)*y"},
         steps=[
             identity("target", clicks(one, zero), "at(ideal, g=g*t/m)"),
-            identity("bias", f"{clicks(one, zero)} - ideal", "g*(t/m - 1)*delta"),
+            identity("bias", f"{clicks(one, zero)} - ideal", factored(delta="x")),
             identity(
                 "variance",
                 f"{clicks(f'({one})**2', f'({zero})**2')} - {clicks(one, zero)}**2",
-                "t*g*(1 - t*g)*delta**2/m**2",
+                factored(delta="x"),
             ),
             identity("no clip", "at(term, m=t)", "Y/t*x + (1 - Y/t)*y"),
-            identity("full clip", "at(term, m=1)", "Y*x + (1 - Y)*y"),
+            identity("full clip", "at(term, m=1)", collected("x", "y")),
         ],
     )
     yield Draft(
@@ -255,8 +258,8 @@ def clipped() -> Iterator[Draft]:
             "large": "1/2*((1/10)/(4/5) - 1) - 1/2*((2/5)/(4/5) - 1)",
         },
         steps=[
-            identity("at 1/5", "small", "-1/4"),
-            identity("at 4/5", "large", "-3/16"),
+            identity("at 1/5", "small", factored()),
+            identity("at 4/5", "large", factored()),
             inequality("shrinks", "its size falls", "small**2 - large**2", term("7/256"), strict=True),
         ],
     )
@@ -277,7 +280,7 @@ def optimal_clip() -> Iterator[Draft]:
             "w": "variance per z²",
             "z": "1/M",
         },
-        definitions=error | {"best": "-a*b/(b**2 + w)"},
+        definitions=error | {"best": minimiser(error["error"], "z")},
         facts=[positive("curved", "b**2 + w", "some clipped pair has a variance")],
         steps=[
             inequality(
@@ -306,6 +309,7 @@ def practice() -> Iterator[Draft]:
         assumes="one clicked pair, 0 < θ < 1",
         symbols={"s": "logit", "t": "propensity"},
         definitions={"E": "exp(s)", "loss": "log(1 + E) - s/t"},
+        logarithms={"log(1 + E)": "s + log(1 + 1/E)"},
         facts=[
             positive("one_more", "1 + E"),
             nonnegative("forward", "s"),
@@ -313,21 +317,7 @@ def practice() -> Iterator[Draft]:
             positive("hidden", "1 - t"),
         ],
         steps=[
-            {
-                "kind": "logarithm",
-                "says": "1 + e^s = e^s(1 + e^(−s))",
-                "left": "log(1 + E)",
-                "right": "s + log(1 + 1/E)",
-            },
-            {
-                "kind": "monotone",
-                "name": "half",
-                "says": "log(1 + e^(−s)) ≤ log 2",
-                "value": "log(2) - log(1 + 1/E)",
-                "variable": "s",
-                "point": "0",
-                "terms": [term(over="one_more")],
-            },
+            monotone("half", "log(1 + e^(−s)) ≤ log 2", "log(2) - log(1 + 1/E)", "s", "0", term(over="one_more")),
             inequality("line", "below a line", "log(2) - s*(1/t - 1) - loss", term(times="half")),
             inequality("falls", "which falls", "1/t - 1", term(times="hidden", over="propensity"), strict=True),
         ],
@@ -350,7 +340,7 @@ def practice() -> Iterator[Draft]:
         symbols={"f": "prediction"},
         definitions={"rho": "3", "t": "1/2", "g": "1/2"},
         steps=[
-            identity("slope", f"d({balanced}, f)", "3*(f - 1)"),
+            identity("slope", f"d({balanced}, f)", factored()),
             inequality("apart", "not the relevance", "1 - g", term("1/2"), strict=True),
         ],
     )
@@ -361,7 +351,7 @@ def practice() -> Iterator[Draft]:
         assumes="expected clicks; exposure and relevance independent",
         symbols=PAIR | LOSSES | {"p": "assumed propensity"},
         definitions=IDEAL | DIFFERENCE,
-        steps=[identity("bias", f"{clicks(*weighted('1/p'))} - ideal", "g*(t/p - 1)*delta")],
+        steps=[identity("bias", f"{clicks(*weighted('1/p'))} - ideal", factored(delta="x"))],
     )
     yield Draft(
         "clicks-do-not-rank",

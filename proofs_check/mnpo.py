@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from proofs_check import lemmas
+from proofs_check.deriving import factored, summed
 from proofs_check.writing import Draft, identity, inequality, positive, term
 
 
@@ -20,8 +21,8 @@ def drafts() -> Iterator[Draft]:
         sums={"sum(o)": "1", "sum(b)": "1"},
         facts=[positive("warm", "tau"), positive("other", "o"), positive("best_response", "b")],
         steps=[
-            identity("value of the best response", value.format("b"), "tau*Z"),
-            identity("gap", f"{value.format('b')} - ({value.format('o')})", "tau*sum(o*(log(o) - log(b)))"),
+            identity("value of the best response", value.format("b"), factored()),
+            identity("gap", f"{value.format('b')} - ({value.format('o')})", summed()),
             lemmas.gibbs("o", "b", "other best_response"),
             inequality(
                 "never_negative", "the gap", "tau*sum(o*(log(o) - log(b)))", term(times="warm other gibbs", sum=True)
@@ -42,11 +43,11 @@ def drafts() -> Iterator[Draft]:
         sums={"sum(o)": "1", "sum(b)": "1"},
         facts=[positive("weight", "tau"), positive("other", "o"), positive("best", "b")],
         steps=[
-            identity("its value", objective.format("b"), "tau*c*1"),
+            identity("its value", objective.format("b"), factored(tau="t0")),
             identity(
                 "loss of another",
                 f"{objective.format('b')} - ({objective.format('o')})",
-                "tau*sum(o*(log(o) - log(b)))",
+                summed(tau="t0"),
             ),
             lemmas.gibbs("o", "b", "other best"),
             inequality(

@@ -15,6 +15,8 @@ from proofs_check.checker.certificate import BODY, seal
 Site = tuple[tuple[Any, ...], int]
 
 WORDS = ("says", "because", "case", "name", "kind")
+TABLES = ("definitions", "sums", "logarithms")
+KEY = "the left side"
 DIGIT = re.compile(r"(?<![A-Za-z_0-9])[0-9]+")
 
 
@@ -33,20 +35,26 @@ def altered(entries: dict[str, Any], site: Site) -> dict[str, Any]:
     path, position = site
     changed = copy.deepcopy(entries)
     holder = changed
-    for key in path[:-1]:
+    left = path[-1] == KEY
+    *outer, last = path[: -1 if left else None]
+    for key in outer:
         holder = holder[key]
-    old = holder[path[-1]]
-    text = str(old)
+    text = last if left else str(holder[last])
     digit = "8" if text[position] == "9" else str(int(text[position]) + 1)
     text = text[:position] + digit + text[position + 1 :]
-    holder[path[-1]] = int(text) if isinstance(old, int) else text
+    if left:
+        holder[text] = holder.pop(last)
+    else:
+        holder[last] = int(text) if isinstance(holder[last], int) else text
     return changed | {"digest": seal(changed)}
 
 
 def _texts(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:
     if isinstance(value, dict):
         for key, x in value.items():
-            if key not in WORDS or path[0] in ("definitions", "sums"):
+            if path[0] in ("sums", "logarithms"):
+                yield (*path, key, KEY), key
+            if key not in WORDS or path[0] in TABLES:
                 yield from _texts(x, (*path, key))
     elif isinstance(value, list):
         for i, x in enumerate(value):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from proofs_check import games, lemmas
+from proofs_check.deriving import factored
 from proofs_check.writing import Draft, identity, inequality, nonnegative, positive, term
 
 
@@ -14,7 +15,6 @@ def drafts() -> Iterator[Draft]:
 
 
 def bilinear() -> Iterator[Draft]:
-    square = "x**2 + y**2"
     yield Draft(
         "bilinear",
         [
@@ -37,11 +37,11 @@ def bilinear() -> Iterator[Draft]:
             positive("more", "1 + eta", case="0 < η < 1"),
         ],
         steps=[
-            identity("descent–ascent", "xh**2 + yh**2", f"(1 + eta**2)*({square})"),
+            identity("descent–ascent", "xh**2 + yh**2", factored()),
             identity("proximal point, first equation", "xp", "x - eta*yp"),
             identity("proximal point, second equation", "yp", "y + eta*xp"),
-            identity("proximal point", "xp**2 + yp**2", f"({square})/(1 + eta**2)"),
-            identity("extragradient", "(x - eta*yh)**2 + (y + eta*xh)**2", f"(1 - eta**2 + eta**4)*({square})"),
+            identity("proximal point", "xp**2 + yp**2", factored()),
+            identity("extragradient", "(x - eta*yh)**2 + (y + eta*xh)**2", factored()),
             inequality(
                 "contracts", "below 1", "1 - (1 - eta**2 + eta**4)", term(times="step step below_one more"), strict=True
             ),
@@ -50,40 +50,22 @@ def bilinear() -> Iterator[Draft]:
 
 
 def moduli() -> Iterator[Draft]:
-    linear = "full support; near the equilibrium: the statement is about the linear part of a step"
-    for name, claim, kept, square in (
-        ("rate-mirror-descent", "rate-of-mirror-descent", "mirror", "a² + x²"),
-        ("rate-extragradient", "rate-of-extragradient", "extragradient", "(a − x²)² + a²x² = |a(1+ix) − x²|²"),
-        ("rate-nash-md", "rate-of-nash-md", "nash-md", "a²(1 + x²)"),
-    ):
-        yield Draft(
-            name,
-            [f"nash-background/{claim}"],
-            "Softmax has the slope π(δ − π'δ) in a direction δ, so the payoffs change by A(diag π − ππ')δ, which "
-            f"turns a plane by ω; there a step multiplies the squared length by {square}, with a = 1 − ηβ, x = ηω.",
-            assumes=linear,
-            **games.rotations(kept),
-        )
-    yield Draft(
-        "mirror-descent-limit",
-        ["nash-background/mirror-descent-limit"],
-        "1 − a² − x² = η(β² + ω²)(2β/(β² + ω²) − η): the factor is below one exactly for η < 2β/(β² + ω²).",
-        assumes=linear,
-        **games.threshold(),
-    )
+    for method, kept in (("mirror-descent", "mirror"), ("extragradient", "extragradient"), ("nash-md", "nash-md")):
+        yield Draft(f"rate-{method}", [f"nash-background/rate-of-{method}"], **games.local_rate(kept))
+    yield Draft("mirror-descent-limit", ["nash-background/mirror-descent-limit"], **games.descent_limit())
     yield Draft(
         "rate-proximal-point",
         ["nash-background/rate-of-the-proximal-point", "nash-background/proximal-factor"],
         "An outer step solves next = now + B(next)/τ with B turning the plane by ω: the squared length falls by "
         "τ²/(τ² + ω²). F3 has ω² = 12/275: 0.186 at τ = 1/10 and 0.958 at τ = 1.",
-        assumes=linear,
+        assumes=games.LINEAR,
         symbols={"tau": "τ", "omega": "ω", "y": "first coordinate of the next point", "z": "second one"},
         definitions={"cube": "2/5*(2/5)*(3/10)/(11/10)", "factor": "tau**2/(tau**2 + omega**2)"},
         steps=[
             identity("squared length before", "(y + omega*z/tau)**2 + (z - omega*y/tau)**2", "(y**2 + z**2)/factor"),
-            identity("F3", "cube", "12/275"),
-            identity("at τ = 1/10", "(1/10)**2/((1/10)**2 + cube)", "11/59"),
-            identity("at τ = 1", "1/(1 + cube)", "275/287"),
+            identity("F3", "cube", factored()),
+            identity("at τ = 1/10", "(1/10)**2/((1/10)**2 + cube)", factored()),
+            identity("at τ = 1", "1/(1 + cube)", factored()),
         ],
     )
 

@@ -10,6 +10,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+from proofs_check.deriving import polynomial
 from proofs_check.writing import Draft, identity, inequality, nonnegative, positive, term
 
 
@@ -104,42 +105,25 @@ def noise() -> Iterator[Draft]:
 
 
 def second_phase_large() -> list[dict[str, Any]]:
-    """m·inside − (m+1)(k+4)(k+6) = 2m³+3m²−42m−35 + (13m²+21m−12)r + (11m−1)r², written in m − 5."""
-    return _cleared(
-        {
-            "large large large": 2,
-            "large large": 33,
-            "large": 138,
-            "": 80,
-            "large large beyond": 13,
-            "large beyond": 151,
-            "beyond": 418,
-            "large beyond beyond": 11,
-            "beyond beyond": 54,
-        }
-    )
+    """m·inside − (m+1)(k+4)(k+6) at k = m + 1 + r, written in m − 5 and r, times (k + 3)/(m + 5)."""
+    rest = "m*(12*{0}**2 + (11 - 9*m)*{0} - 10*m - 18) - (m + 1)*({0} + 4)*({0} + 6)".format("(m + 1 + beyond)")
+    return polynomial(rest, {"m": "large + 5", "beyond": "beyond"}, times="later_step", over="plus_five")
 
 
 def second_phase_small() -> list[dict[str, Any]]:
-    """5·inside − (m+1)(k+4)(k+6), written in m − 4 and 5 − m."""
-    return _cleared(
-        {
-            "to_five from_four from_four": 1,
-            "to_five from_four": 11,
-            "to_five": 10,
-            "": 80,
-            "to_five from_four beyond": 2,
-            "from_four beyond": 43,
-            "beyond": 375,
-            "to_five beyond beyond": 1,
-            "beyond beyond": 54,
-        }
-    )
-
-
-def _cleared(polynomial: dict[str, int]) -> list[dict[str, Any]]:
-    """The terms of a polynomial times (k + 3)/(m + 5)."""
-    return [term(weight, f"later_step {facts}", "plus_five") for facts, weight in polynomial.items()]
+    """5·inside − (m+1)(k+4)(k+6), written in m − 4 and 5 − m; times (k + 3)/(m + 5)."""
+    parts = {
+        "to_five from_four from_four": 1,
+        "to_five from_four": 11,
+        "to_five": 10,
+        "": 80,
+        "to_five from_four beyond": 2,
+        "from_four beyond": 43,
+        "beyond": 375,
+        "to_five beyond beyond": 1,
+        "beyond beyond": 54,
+    }
+    return [term(weight, f"later_step {facts}", "plus_five") for facts, weight in parts.items()]
 
 
 def root_above(n: int) -> Fraction:

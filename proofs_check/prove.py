@@ -79,10 +79,12 @@ def _outcome(file: Path, folder: Path) -> Outcome:
         problem_found = ""
     except Rejected as problem:
         problem_found = str(problem)
-    if any(claim.partition("/")[0] != file.parent.name for claim in head.claims):
+    if any(claim.partition("/")[0] != file.parent.name for claim in head["claims"]):
         problem_found = "it names a claim of another paper"
     seconds = time.perf_counter() - started
-    return Outcome(name, head.claims, head.verdict, head.part, head.steps, seconds, problem_found)
+    return Outcome(
+        name, tuple(head["claims"]), head["verdict"], head["part"], len(head["steps"]), seconds, problem_found
+    )
 
 
 def producers() -> list[str]:
@@ -95,20 +97,24 @@ def producers() -> list[str]:
     return [name.replace("_", "-") for name, module in modules.items() if hasattr(module, "drafts")]
 
 
-OTHERS = ("__init__", "ledger", "mutation", "prove", "writing")
+OTHERS = ("__init__", "deriving", "ledger", "mutation", "prove", "writing")
 
 
 def rebuild(names: Iterable[str] = (), folder: Path | None = None) -> str:
     """Write the certificates of papers (all without names) again, and say which files changed."""
     folder = folder or FOLDER
     known = producers()
+    deriving = importlib.import_module("proofs_check.deriving")  # SymPy, which checking does not need
     slugs = list(dict.fromkeys(name.partition("/")[0] for name in names)) or known
     lines = []
     for slug in slugs:
         if slug not in known:
             raise CatalogueError(f"no producer of proofs for {slug!r}{suggestion(slug, known)}")
         module = importlib.import_module(f"proofs_check.{slug.replace('-', '_')}")
-        texts = {f"{draft.name}.toml": draft.text() for draft in module.drafts()}
+        drafts = [deriving.derived(draft) for draft in module.drafts()]
+        for draft in drafts:
+            deriving.confirm(draft)
+        texts = {f"{draft.name}.toml": draft.text() for draft in drafts}
         place = folder / slug
         place.mkdir(parents=True, exist_ok=True)
         old = {file.name: file.read_text(encoding="utf-8") for file in place.glob("*.toml")}

@@ -3,22 +3,8 @@
 from collections.abc import Iterator
 
 from proofs_check import rdpo_theory
-from proofs_check.rdpo_words import (
-    BELOW_HALF,
-    CONSERVATIVE,
-    EXPONENTIAL,
-    FLIPPED,
-    LOGISTIC,
-    MARGIN,
-    MORE_THAN_ONE,
-    OBSERVED,
-    POPULATION,
-    RATE,
-    ROBUST,
-    SHARE,
-    SOME_FLIPS,
-    SWAP,
-)
+from proofs_check import rdpo_words as words
+from proofs_check.deriving import apart, collected, expanded, factored, squared
 from proofs_check.writing import Draft, identity, inequality, positive, term
 
 
@@ -31,19 +17,19 @@ def drafts() -> Iterator[Draft]:
 
 
 def losses() -> Iterator[Draft]:
-    mean = FLIPPED.format("robust")
+    mean = words.FLIPPED.format("robust")
     yield Draft(
         "unbiased",
         ["rdpo/unbiased-loss", "rdpo/unbiased-derivatives", "rdpo/reward-model"],
         "The mean over the flip of the robust loss, its slope and its curvature are those of the clean logistic loss.",
-        symbols=MARGIN | RATE,
-        definitions={k: LOGISTIC[k] for k in ("E", "loss", "other")} | ROBUST,
+        symbols=words.MARGIN | words.RATE,
+        definitions={k: words.LOGISTIC[k] for k in ("E", "loss", "other")} | words.ROBUST,
         assumes="flips independent of the pair given the clean label; the flip rate is known; 1 − 2ε is not 0",
         steps=[
-            identity("loss", mean, "loss"),
+            identity("loss", mean, factored()),
             identity(
                 "slope",
-                FLIPPED.format("d(robust, h)").replace("at(d(robust, h), h=-h)", "d(at(robust, h=-h), h)"),
+                words.FLIPPED.format("d(robust, h)").replace("at(d(robust, h), h=-h)", "d(at(robust, h=-h), h)"),
                 "d(loss, h)",
             ),
             identity("curvature", "(1 - e)*d(d(robust, h), h) + e*d(d(at(robust, h=-h), h), h)", "d(d(loss, h), h)"),
@@ -54,32 +40,33 @@ def losses() -> Iterator[Draft]:
         ["rdpo/dpo-plus-a-line", "rdpo/convex-forms"],
         "Robust and conservative DPO are DPO plus a line, with the curvature σ(h)σ(−h) of DPO, which is positive; "
         "robust IPO has the curvature 2.",
-        symbols=MARGIN | RATE | {"target": "target margin of IPO"},
-        definitions=LOGISTIC
-        | ROBUST
-        | CONSERVATIVE
+        symbols=words.MARGIN | words.RATE | {"target": "target margin of IPO"},
+        definitions=words.LOGISTIC
+        | words.ROBUST
+        | words.CONSERVATIVE
         | {"ipo": "((1 - e)*(h - target)**2 - e*(-h - target)**2)/(1 - 2*e)"},
-        facts=[EXPONENTIAL, MORE_THAN_ONE],
+        facts=[words.EXPONENTIAL, words.MORE_THAN_ONE],
+        logarithms=words.SWAP,
         steps=[
-            SWAP,
-            identity("robust", "robust", "loss - e/(1 - 2*e)*h"),
-            identity("conservative", "conservative", "loss + e*h"),
-            identity("curvature of DPO", "d(d(loss, h), h)", "s*(1 - s)"),
-            identity("curvature of robust DPO", "d(d(robust, h), h)", "s*(1 - s)"),
-            identity("curvature of conservative DPO", "d(d(conservative, h), h)", "s*(1 - s)"),
+            identity("robust", "robust", collected("loss", "h")),
+            identity("conservative", "conservative", collected("h")),
+            identity("curvature of DPO", "d(d(loss, h), h)", factored(s="E")),
+            identity("curvature of robust DPO", "d(d(robust, h), h)", factored(s="E")),
+            identity("curvature of conservative DPO", "d(d(conservative, h), h)", factored(s="E")),
             inequality(
                 "convex", "it is positive", "s*(1 - s)", term(times="exp_h", over="one_more one_more"), strict=True
             ),
-            identity("curvature of robust IPO", "d(d(ipo, h), h)", "2"),
+            identity("curvature of robust IPO", "d(d(ipo, h), h)", factored()),
         ],
     )
     yield Draft(
         "wrong-rate",
         ["rdpo/wrong-rate"],
         "With the assumed rate a the mean of the robust loss is off by −(a − ε)h/(1 − 2a).",
-        symbols=MARGIN | RATE | {"a": "assumed flip rate"},
-        definitions={k: LOGISTIC[k] for k in ("E", "loss", "other")} | {"robust": "((1 - a)*loss - a*other)/(1 - 2*a)"},
-        steps=[SWAP, identity("mean over the flip", FLIPPED.format("robust"), "loss - (a - e)/(1 - 2*a)*h")],
+        symbols=words.MARGIN | words.RATE | {"a": "assumed flip rate"},
+        definitions={k: words.LOGISTIC[k] for k in ("E", "loss", "other")} | words.ASSUMED,
+        logarithms=words.SWAP,
+        steps=[identity("mean over the flip", words.FLIPPED.format("robust"), collected("h"))],
     )
     yield Draft(
         "bias-under-flips",
@@ -87,17 +74,19 @@ def losses() -> Iterator[Draft]:
         "Under flips DPO is biased by εh, conservative DPO by 2ε(1−ε)h and robust DPO not at all; the gradient "
         "weights by −ε, −2ε(1−ε) and 0; and 2ε(1−ε) > ε.",
         assumes="the flip rate is positive and below one half for the comparison",
-        symbols=MARGIN | RATE,
-        definitions=LOGISTIC | ROBUST | CONSERVATIVE,
-        facts=[SOME_FLIPS, BELOW_HALF],
+        symbols=words.MARGIN | words.RATE,
+        definitions=words.LOGISTIC | words.ROBUST | words.CONSERVATIVE,
+        facts=[words.SOME_FLIPS, words.BELOW_HALF],
+        logarithms=words.SWAP,
         steps=[
-            SWAP,
-            identity("DPO", FLIPPED.format("loss"), "loss + e*h"),
-            identity("conservative", FLIPPED.format("conservative"), "loss + 2*e*(1 - e)*h"),
-            identity("robust", FLIPPED.format("robust"), "loss"),
-            identity("weight of DPO", f"-d({FLIPPED.format('loss')}, h)", "1 - s - e"),
-            identity("weight of conservative DPO", f"-d({FLIPPED.format('conservative')}, h)", "1 - s - 2*e*(1 - e)"),
-            identity("weight of robust DPO", f"-d({FLIPPED.format('robust')}, h)", "1 - s"),
+            identity("DPO", words.FLIPPED.format("loss"), collected("h")),
+            identity("conservative", words.FLIPPED.format("conservative"), collected("h")),
+            identity("robust", words.FLIPPED.format("robust"), factored()),
+            identity("weight of DPO", f"-d({words.FLIPPED.format('loss')}, h)", expanded(s="E")),
+            identity(
+                "weight of conservative DPO", f"-d({words.FLIPPED.format('conservative')}, h)", "1 - s - 2*e*(1 - e)"
+            ),
+            identity("weight of robust DPO", f"-d({words.FLIPPED.format('robust')}, h)", expanded(s="E")),
             inequality(
                 "worse", "smoothing biases more", "2*e*(1 - e) - e", term(times="some_flips below_half"), strict=True
             ),
@@ -107,21 +96,20 @@ def losses() -> Iterator[Draft]:
 
 def tabular() -> Iterator[Draft]:
     settles = [
-        SWAP,
-        identity("DPO", f"d({POPULATION.format('loss')}, h)", "s - q"),
-        identity("conservative", f"d({POPULATION.format('conservative')}, h)", "s - ((1 - 2*e)*q + e)"),
-        identity("robust", f"d({POPULATION.format('robust')}, h)", "s - (q - e)/(1 - 2*e)"),
-        identity("robust, clean", "(q - e)/(1 - 2*e)", "p"),
+        identity("DPO", f"d({words.POPULATION.format('loss')}, h)", expanded(s="E", q="p")),
+        identity("conservative", f"d({words.POPULATION.format('conservative')}, h)", collected("q", s="E", q="p")),
+        identity("robust", f"d({words.POPULATION.format('robust')}, h)", collected("s", s="E", q="p")),
+        identity("robust, clean", "(q - e)/(1 - 2*e)", factored()),
     ]
-    logistic = LOGISTIC | ROBUST | CONSERVATIVE | OBSERVED
+    logistic = words.LOGISTIC | words.ROBUST | words.CONSERVATIVE | words.OBSERVED
     yield Draft(
         "tabular-minimisers",
         ["rdpo/tabular-minimisers"],
         "The slope of each population loss is σ(h) minus a constant, the win rate at which it settles; σ(h) grows.",
         assumes="one free margin a pair, infinitely many labels",
-        symbols=MARGIN | SHARE,
+        symbols=words.MARGIN | words.SHARE,
         definitions=logistic,
-        facts=[EXPONENTIAL, MORE_THAN_ONE],
+        facts=[words.EXPONENTIAL, words.MORE_THAN_ONE],
         steps=[
             *settles,
             inequality(
@@ -134,14 +122,14 @@ def tabular() -> Iterator[Draft]:
         ],
     )
     signs = [
-        identity("odds", "2*q - 1", "(1 - 2*e)*(2*p - 1)"),
-        identity("smoothed odds", "2*((1 - 2*e)*q + e) - 1", "(1 - 2*e)**2*(2*p - 1)"),
-        identity("σ(h) − 1/2 has the sign of h", "2*s - 1", "(E - 1)/(1 + E)"),
+        identity("odds", "2*q - 1", factored()),
+        identity("smoothed odds", "2*((1 - 2*e)*q + e) - 1", factored()),
+        identity("σ(h) − 1/2 has the sign of h", "2*s - 1", factored()),
     ]
     order = {
         "statement": "All three losses settle at win rates on the same side of 1/2 as the clean one.",
         "assumes": "one free margin a pair, infinitely many labels, one flip rate below one half",
-        "symbols": MARGIN | SHARE,
+        "symbols": words.MARGIN | words.SHARE,
         "definitions": logistic,
         "steps": [*settles, *signs],
     }
@@ -152,11 +140,10 @@ def tabular() -> Iterator[Draft]:
         ["rdpo/smoothing-undoes-flips"],
         "At p = 9/10 and ε = 1/5 the conservative loss on flipped labels has its minimum at σ(h) = 0.644, not at 0.9.",
         verdict="fails",
-        symbols=MARGIN,
-        definitions={"e": "1/5", "p": "9/10"} | LOGISTIC | CONSERVATIVE | OBSERVED,
+        symbols=words.MARGIN,
+        definitions={"e": "1/5", "p": "9/10"} | words.LOGISTIC | words.CONSERVATIVE | words.OBSERVED,
         steps=[
-            SWAP,
-            identity("slope", f"d({POPULATION.format('conservative')}, h)", "s - 161/250"),
+            identity("slope", f"d({words.POPULATION.format('conservative')}, h)", expanded(s="E")),
             inequality("apart", "the clean minimiser is elsewhere", "p - 161/250", term("32/125"), strict=True),
         ],
     )
@@ -167,16 +154,15 @@ def tabular() -> Iterator[Draft]:
         "by (a − ε)(2p − 1)/(1 − 2a); ε = 0 is the case of labels that were never flipped.",
         assumes="p above 1/2 (else swap the answers); the assumed rate above the true one, below 1/2 and below both "
         "shares",
-        symbols=MARGIN | SHARE | {"a": "assumed flip rate"},
-        definitions=LOGISTIC | OBSERVED | {"robust": "((1 - a)*loss - a*other)/(1 - 2*a)"},
+        symbols=words.MARGIN | words.SHARE | {"a": "assumed flip rate"},
+        definitions=words.LOGISTIC | words.OBSERVED | words.ASSUMED,
         facts=[
             positive("above", "a - e", "the rate is overestimated"),
             positive("preferred", "2*p - 1", "the first answer is preferred"),
             positive("legal", "1 - 2*a", "the assumed rate is below one half"),
         ],
         steps=[
-            SWAP,
-            identity("settles", f"d({POPULATION.format('robust')}, h)", "s - (q - a)/(1 - 2*a)"),
+            identity("settles", f"d({words.POPULATION.format('robust')}, h)", collected("s", s="E", q="p")),
             inequality(
                 "inflated",
                 "beyond p",
@@ -184,7 +170,7 @@ def tabular() -> Iterator[Draft]:
                 term(times="above preferred", over="legal"),
                 strict=True,
             ),
-            identity("unflipped labels", "at(q, e=0)", "p"),
+            identity("unflipped labels", "at(q, e=0)", factored()),
         ],
     )
 
@@ -196,20 +182,19 @@ def weights() -> Iterator[Draft]:
         "The weights are σ(−h), σ(−h) − ε and σ(−h) + c with c = ε/(1−2ε); the last lies in (c, 1 + c) and above "
         "DPO's; the conservative one is negative once e^h > (1−ε)/ε.",
         assumes="the flip rate is positive and below one half",
-        symbols=MARGIN | RATE,
-        definitions=LOGISTIC | ROBUST | CONSERVATIVE | {"c": "e/(1 - 2*e)"},
+        symbols=words.MARGIN | words.RATE,
+        definitions=words.LOGISTIC | words.ROBUST | words.CONSERVATIVE | {"c": "e/(1 - 2*e)"},
         facts=[
-            EXPONENTIAL,
-            MORE_THAN_ONE,
-            SOME_FLIPS,
-            BELOW_HALF,
+            words.EXPONENTIAL,
+            words.MORE_THAN_ONE,
+            words.SOME_FLIPS,
+            words.BELOW_HALF,
             positive("confident", "E - (1 - e)/e", case="h > logit(1 − ε)"),
         ],
         steps=[
-            SWAP,
-            identity("DPO", "-d(loss, h)", "1 - s"),
-            identity("conservative", "-d(conservative, h)", "1 - s - e"),
-            identity("robust", "-d(robust, h)", "1 - s + c"),
+            identity("DPO", "-d(loss, h)", expanded(s="E")),
+            identity("conservative", "-d(conservative, h)", expanded(s="E")),
+            identity("robust", "-d(robust, h)", expanded(s="E", c="e")),
             inequality("lower", "above c", "-d(robust, h) - c", term(over="one_more"), strict=True),
             inequality(
                 "upper", "below 1 + c", "1 + c + d(robust, h)", term(times="exp_h", over="one_more"), strict=True
@@ -237,22 +222,21 @@ def weights() -> Iterator[Draft]:
         "The gradient coefficient in the clean orientation is ζ(h) without a flip and −ζ(−h) with one; its "
         "variance, and the batch B above which the unbiased gradient has the smaller mean squared error.",
         assumes="for the batch: one repeated pair, independent flips, 0 < ε < 1/2",
-        symbols=MARGIN | RATE | {"B": "batch size"},
-        definitions={k: LOGISTIC[k] for k in ("E", "loss", "other")} | ROBUST | CONSERVATIVE,
+        symbols=words.MARGIN | words.RATE | {"B": "batch size"},
+        definitions={k: words.LOGISTIC[k] for k in ("E", "loss", "other")} | words.ROBUST | words.CONSERVATIVE,
         steps=[
-            SWAP,
             *(
-                identity(name, variance.format(f"(-d({loss}, h))", f"(-d(at({loss}, h=-h), h))"), f"e*(1 - e){factor}")
-                for name, loss, factor in (
-                    ("DPO", "loss", ""),
-                    ("conservative", "conservative", "*(1 - 2*e)**2"),
-                    ("robust", "robust", "/(1 - 2*e)**2"),
+                identity(name, variance.format(f"(-d({loss}, h))", f"(-d(at({loss}, h=-h), h))"), factored())
+                for name, loss in (
+                    ("DPO", "loss"),
+                    ("conservative", "conservative"),
+                    ("robust", "robust"),
                 )
             ),
             identity(
                 "difference of mean squared errors",
                 "e**2 + e*(1 - e)/B - e*(1 - e)/(1 - 2*e)**2/B",
-                "e**2/B*(B - 4*(1 - e)**2/(1 - 2*e)**2)",
+                apart("B"),
             ),
         ],
     )
@@ -265,7 +249,7 @@ def other_losses() -> Iterator[Draft]:
         "The correction is unbiased for any pair of values ℓ(h), ℓ(−h); for the squared loss it is a square again, "
         "with its target stretched by 1/(1−2ε); without it the minimiser shrinks by 1−2ε.",
         assumes="flips independent of the pair given the clean label; the flip rate is known",
-        symbols=RATE
+        symbols=words.RATE
         | {
             "x": "ℓ(h)",
             "y": "ℓ(−h)",
@@ -275,16 +259,16 @@ def other_losses() -> Iterator[Draft]:
         },
         definitions={"squared": "(h - target)**2", "q": "(1 - 2*e)*p + e"},
         steps=[
-            identity("any loss", "(1 - e)*((1 - e)*x - e*y)/(1 - 2*e) + e*((1 - e)*y - e*x)/(1 - 2*e)", "x"),
+            identity("any loss", "(1 - e)*((1 - e)*x - e*y)/(1 - 2*e) + e*((1 - e)*y - e*x)/(1 - 2*e)", factored()),
             identity(
                 "IPO",
                 "((1 - e)*squared - e*at(squared, h=-h))/(1 - 2*e)",
-                "(h - target/(1 - 2*e))**2 + target**2 - target**2/(1 - 2*e)**2",
+                squared("h"),
             ),
             identity(
                 "plain IPO on flipped labels",
-                f"d({POPULATION.format('squared')}, h)",
-                "2*(h - (1 - 2*e)*(2*p - 1)*target)",
+                f"d({words.POPULATION.format('squared')}, h)",
+                collected("h"),
             ),
         ],
     )
@@ -294,13 +278,13 @@ def other_losses() -> Iterator[Draft]:
         "The corrected hinge lies above the middle of its chord from −2 to 0: by ε/(2 − 4ε) at −1.",
         verdict="fails",
         assumes="0 < ε < 1/2",
-        symbols=RATE,
+        symbols=words.RATE,
         definitions={
             "at_minus_two": "((1 - e)*3 - e*0)/(1 - 2*e)",
             "at_minus_one": "((1 - e)*2 - e*0)/(1 - 2*e)",
             "at_zero": "((1 - e)*1 - e*1)/(1 - 2*e)",
         },
-        facts=[SOME_FLIPS, BELOW_HALF],
+        facts=[words.SOME_FLIPS, words.BELOW_HALF],
         steps=[
             inequality(
                 "bump",
@@ -318,7 +302,7 @@ def other_losses() -> Iterator[Draft]:
         "For N rankings with losses x_τ, the true one having loss t: the mean of the corrected loss over the "
         "replacement is t; for N = 2 it is the pairwise correction.",
         assumes="replacements uniform over the other rankings; the rate is known and below (N − 1)/N",
-        symbols=RATE
+        symbols=words.RATE
         | {"N": "number of rankings", "t": "loss of the true ranking", "y": "loss of the other one of two"},
         indexed={"x": "losses of all rankings"},
         sums={"sum(1)": "N"},
@@ -326,10 +310,8 @@ def other_losses() -> Iterator[Draft]:
             identity(
                 "mean over the replacement",
                 f"(1 - e)*{corrected.format('t')} + e/(N - 1)*(sum({corrected.format('x')}) - {corrected.format('t')})",
-                "t",
+                factored(),
             ),
-            identity(
-                "of two", "((N - 1 - e)*t - e*y)/((1 - e)*N - 1)", "((1 - e)*t - e*y)/(1 - 2*e)", cases={"N": ["2"]}
-            ),
+            identity("of two", "at(((N - 1 - e)*t - e*y)/((1 - e)*N - 1), N=2)", "((1 - e)*t - e*y)/(1 - 2*e)"),
         ],
     )

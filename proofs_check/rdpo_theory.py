@@ -2,20 +2,19 @@
 
 from collections.abc import Iterator
 
-from proofs_check.rdpo_words import (
-    BELOW_HALF,
-    LOGISTIC,
-    MARGIN,
-    MORE_THAN_ONE,
-    OBSERVED,
-    POPULATION,
-    RATE,
-    ROBUST,
-    SHARE,
-    SOME_FLIPS,
-    SWAP,
+from proofs_check import lemmas
+from proofs_check import rdpo_words as words
+from proofs_check.deriving import factored, reduced, summed
+from proofs_check.writing import (
+    Draft,
+    identity,
+    inequality,
+    interval,
+    monotone,
+    nonnegative,
+    positive,
+    term,
 )
-from proofs_check.writing import Draft, identity, inequality, interval, monotone, nonnegative, positive, term
 
 
 def theory() -> Iterator[Draft]:
@@ -32,11 +31,11 @@ def unbounded() -> Iterator[Draft]:
         ["rdpo/unbounded-below"],
         "For h ≥ 0 the robust loss is at most log 2 − ch.",
         assumes="ε < 1/2",
-        symbols=MARGIN | RATE,
-        definitions={k: LOGISTIC[k] for k in ("E", "loss", "other")} | ROBUST,
-        facts=[MORE_THAN_ONE, forward],
+        symbols=words.MARGIN | words.RATE,
+        definitions={k: words.LOGISTIC[k] for k in ("E", "loss", "other")} | words.ROBUST,
+        facts=[words.MORE_THAN_ONE, forward],
+        logarithms=words.SWAP,
         steps=[
-            SWAP,
             below,
             inequality("line", "below a falling line", "log(2) - e/(1 - 2*e)*h - robust", term(times="half")),
         ],
@@ -47,16 +46,16 @@ def unbounded() -> Iterator[Draft]:
         "With an assumed rate a and a share q of labels pointing forwards the loss is at most log 2 + "
         "h(1−q−a)/(1−2a) for h ≥ 0, a falling line when q > 1 − a.",
         assumes="a < 1/2; infinitely many labels",
-        symbols=MARGIN | {"a": "assumed flip rate", "q": "share of labels pointing forwards"},
-        definitions={k: LOGISTIC[k] for k in ("E", "loss", "other")} | {"robust": "((1 - a)*loss - a*other)/(1 - 2*a)"},
-        facts=[MORE_THAN_ONE, forward, positive("legal", "1 - 2*a"), positive("nearly_sure", "q - 1 + a")],
+        symbols=words.MARGIN | {"a": "assumed flip rate", "q": "share of labels pointing forwards"},
+        definitions={k: words.LOGISTIC[k] for k in ("E", "loss", "other")} | words.ASSUMED,
+        facts=[words.MORE_THAN_ONE, forward, positive("legal", "1 - 2*a"), positive("nearly_sure", "q - 1 + a")],
+        logarithms=words.SWAP,
         steps=[
-            SWAP,
             below,
             inequality(
                 "line",
                 "below a line",
-                f"log(2) + h*(1 - q - a)/(1 - 2*a) - ({POPULATION.format('robust')})",
+                f"log(2) + h*(1 - q - a)/(1 - 2*a) - ({words.POPULATION.format('robust')})",
                 term(times="half"),
             ),
             inequality(
@@ -71,10 +70,10 @@ def unbounded() -> Iterator[Draft]:
         "exp(−h²/2), that is ℓ(−h) > h²/2, by ball arithmetic on [0, 8], and ℓ(h) ≤ log 2.",
         part="the hinge for all h ≥ 0; the probit bound for 0 ≤ h ≤ 8 only",
         assumes="0 < ε < 1/2",
-        symbols={"h": "margin"} | RATE,
+        symbols={"h": "margin"} | words.RATE,
         facts=[
-            SOME_FLIPS,
-            BELOW_HALF,
+            words.SOME_FLIPS,
+            words.BELOW_HALF,
             forward,
             nonnegative("near", "8 - h", case="h ≤ 8"),
             positive("kept", "1 - e"),
@@ -96,8 +95,13 @@ def unbounded() -> Iterator[Draft]:
                 term(),
                 term(times="some_flips", over="below_half"),
             ),
-            interval(
-                "chernoff", "the probit loss grows like a parabola", "exp(-h**2/2) - normal_cdf(-h)", {"h": ("0", "8")}
+            interval("chernoff", "Φ(−h) < exp(−h²/2)", "exp(-h**2/2) - normal_cdf(-h)", {"h": ("0", "8")}),
+            inequality(
+                "parabola",
+                "Φ(−h) exp(h²/2) < 1: the probit loss grows like a parabola",
+                "1 - exp(h**2/2)*normal_cdf(-h)",
+                term("exp(h**2/2)", "chernoff"),
+                strict=True,
             ),
             monotone(
                 "median",
@@ -119,16 +123,15 @@ def estimation() -> Iterator[Draft]:
         "the score of a pair takes two values whose distance is 1/(1−2ε).",
         part="the constants γ, 1/4 and 1/(1−2ε) of the bound; not the tail bound for quadratic forms",
         assumes="|h| ≤ b, that is σ(−b) ≤ σ(h) ≤ σ(b); ε < 1/2",
-        symbols=MARGIN | RATE | {"b": "largest margin"},
-        definitions=LOGISTIC | ROBUST | {"B": "exp(b)", "t": "B/(1 + B)"},
+        symbols=words.MARGIN | words.RATE | {"b": "largest margin"},
+        definitions=words.LOGISTIC | words.ROBUST | {"B": "exp(b)", "t": "B/(1 + B)"},
         facts=[nonnegative("at_most", "t - s", "h ≤ b"), nonnegative("at_least", "s - (1 - t)", "h ≥ −b")],
         steps=[
-            SWAP,
-            identity("curvature", "d(d(robust, h), h)", "s*(1 - s)"),
+            identity("curvature", "d(d(robust, h), h)", factored(s="E")),
             inequality("smooth", "at most 1/4", "1/4 - s*(1 - s)", term(square="s - 1/2")),
             inequality("strong", "at least γ", "s*(1 - s) - t*(1 - t)", term(times="at_most at_least")),
             identity("γ", "t*(1 - t)", "1/(2 + B + 1/B)"),
-            identity("width of the score", "-d(robust, h) + d(at(robust, h=-h), h)", "1/(1 - 2*e)"),
+            identity("width of the score", "-d(robust, h) + d(at(robust, h=-h), h)", factored()),
         ],
     )
     yield Draft(
@@ -138,7 +141,7 @@ def estimation() -> Iterator[Draft]:
         "β²) add to a square; so the block matrix (I, H; H, M) is positive semidefinite, and by its Schur "
         "complement I ≥ H M⁻¹ H, that is H⁻¹ M H⁻¹ ≥ I⁻¹.",
         assumes="log-linear policies; the flip rate is known and below 1/2; invertible I, H, M",
-        symbols=RATE | {"w": "σ(h)σ(−h)", "v": "p̃(1 − p̃)", "alpha": "x·u", "omega": "x·v"},
+        symbols=words.RATE | {"w": "σ(h)σ(−h)", "v": "p̃(1 − p̃)", "alpha": "x·u", "omega": "x·v"},
         facts=[positive("spread", "v", "a variance of a label")],
         steps=[
             inequality(
@@ -155,9 +158,9 @@ def estimation() -> Iterator[Draft]:
         "p̃(1−p̃) − p(1−p) = ε(1−ε)(1−2p)² ≥ 0, so M ≥ H/(1−2ε)² and H⁻¹MH⁻¹ ≥ H⁻¹/(1−2ε)², the clean covariance "
         "times the square of 1/(1−2ε).",
         assumes="log-linear policies; large samples; the sandwich form of the covariance",
-        symbols=SHARE,
-        definitions=OBSERVED,
-        facts=[SOME_FLIPS, positive("kept", "1 - e")],
+        symbols=words.SHARE,
+        definitions=words.OBSERVED,
+        facts=[words.SOME_FLIPS, positive("kept", "1 - e")],
         steps=[
             inequality(
                 "more",
@@ -174,9 +177,9 @@ def estimation() -> Iterator[Draft]:
         "1/(1−2ε)².",
         verdict="fails",
         assumes="log-linear policies; large samples; the sandwich form of the covariance",
-        definitions={"e": "1/5", "p": "9/10"} | OBSERVED,
+        definitions={"e": "1/5", "p": "9/10"} | words.OBSERVED,
         steps=[
-            identity("ratio", "q*(1 - q)/(p*(1 - p))", "481/225"),
+            identity("ratio", "q*(1 - q)/(p*(1 - p))", factored()),
             inequality("larger", "above one", "q*(1 - q)/(p*(1 - p)) - 1", term("256/225"), strict=True),
         ],
     )
@@ -203,16 +206,8 @@ def policies() -> Iterator[Draft]:
             positive("warm", "beta"),
         ],
         steps=[
-            identity("gap", "gap", "beta*sum(p*(lp - lb))"),
-            {
-                "kind": "minimum",
-                "name": "gibbs",
-                "says": "log u ≤ u − 1 at u = π*/π",
-                "value": "b/p - 1 - lb + lp",
-                "variable": "b",
-                "point": "p",
-                "terms": [term(over="policy best")],
-            },
+            identity("gap", "gap", summed()),
+            lemmas.gibbs("p", "b", "policy best"),
             inequality(
                 "divergence", "not negative", "beta*sum(p*(lp - lb))", term(times="warm policy gibbs", sum=True)
             ),
@@ -228,7 +223,7 @@ def policies() -> Iterator[Draft]:
         definitions={"r": "beta*log(2)"},
         facts=[positive("warm", "beta"), positive("log_two", "log(2)", "2 > 1")],
         steps=[
-            identity("π* is proportional to e^(r/β)", "2/(2 + 1)", "2/3"),
+            identity("π* is proportional to e^(r/β)", "2/(2 + 1)", factored()),
             inequality("gap", "the gap is negative", "(3/4 - 2/3)*r", term("1/12", "warm log_two"), strict=True),
         ],
     )
@@ -238,11 +233,11 @@ def policies() -> Iterator[Draft]:
         "Two votes differ with probability D = 2ε(1−ε) whichever label is the clean one, and 1 − 2D = (1−2ε)².",
         assumes="the clean label of a pair is the same for all its votes; flips independent between votes, one rate "
         "below 1/2",
-        symbols=RATE | {"first": "1 when the first answer is the clean winner, else 0"},
+        symbols=words.RATE | {"first": "1 when the first answer is the clean winner, else 0"},
         definitions={"forward": "first*(1 - e) + (1 - first)*e", "D": "2*forward*(1 - forward)"},
         steps=[
-            identity("disagreement", "D", "2*e*(1 - e)", cases={"first": ["0", "1"]}),
-            identity("inverted", "1 - 2*D", "(1 - 2*e)**2", cases={"first": ["0", "1"]}),
+            identity("disagreement", "D", reduced("first*(first - 1)")),
+            identity("inverted", "1 - 2*(2*e*(1 - e))", factored()),
         ],
     )
     yield Draft(

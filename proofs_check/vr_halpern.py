@@ -6,6 +6,7 @@
 from collections.abc import Iterator
 
 from proofs_check import noise_condition, worst_cases
+from proofs_check.deriving import factored
 from proofs_check.writing import Draft, identity, induction, inequality, nonnegative, positive, term
 
 ANCHORED = {"x0": "start, with the fixed point at 0", "x": "x_N", "t": "T x_N"}
@@ -32,8 +33,8 @@ def halpern() -> Iterator[Draft]:
         "the certificate, times (N + 1)²",
         rest,
         "N",
-        {"N": "0", "x": "x0", "S": "0"},
-        {"N": "N + 1", "x": "y", "t": "t1", "S": "S + 2*(N + 1)*(N + 2)*gap"},
+        {"x": "x0", "S": "0"},
+        {"x": "y", "t": "t1", "S": "S + 2*(N + 1)*(N + 2)*gap"},
     )
     yield Draft(
         "certificate",
@@ -66,8 +67,8 @@ def halpern() -> Iterator[Draft]:
                 "S ≥ 0",
                 "S",
                 "N",
-                {"N": "0", "S": "0"},
-                {"N": "N + 1", "S": "S + 2*(N + 1)*(N + 2)*gap"},
+                {"S": "0"},
+                {"S": "S + 2*(N + 1)*(N + 2)*gap"},
                 term(2, "plus_one plus_two nonexpansive"),
             ),
             inequality(
@@ -117,13 +118,13 @@ def attained() -> Iterator[Draft]:
         facts=[nonnegative("early", "N - j", "only for the last inequality"), positive("plus_one", "N + 1")],
         steps=[
             inequality("far", "x_j ≥ c/2", "1 - j*c/2 - c/2", term(times="early", over="plus_one")),
-            identity("residual at c/2 and beyond", "x - (x - c)", "2/(N + 1)"),
+            identity("residual at c/2 and beyond", "x - (x - c)", factored()),
             identity("no jump", "c/2 - c", "-c/2"),
             identity("the first step", "at(after, j=0, x=1)", "at(1 - j*c/2, j=1)"),
             identity("each step", "at(after, x=1 - j*c/2)", "at(1 - j*c/2, j=j + 1)"),
-            identity("-I, odd step", "1/(2*i + 2) - (2*i + 1)/(2*i + 2)*even", "0"),
+            identity("-I, odd step", "1/(2*i + 2) - (2*i + 1)/(2*i + 2)*even", factored()),
             identity("-I, even step", "1/(2*i + 3)", "at(even, i=i + 1)"),
-            identity("-I, residual", "even - (-even)", "2/(2*i + 1)"),
+            identity("-I, residual", "even - (-even)", factored()),
         ],
     )
     yield Draft(
@@ -134,8 +135,8 @@ def attained() -> Iterator[Draft]:
         verdict="fails",
         definitions={"c": "1/3", "step": "((1 + c)/2)**2 + (1 - c**2)/4", "residual": "((1 - c)**2 + (1 - c**2))/4"},
         steps=[
-            identity("a step", "step", "2/3"),
-            identity("the residual", "residual", "1/3"),
+            identity("a step", "step", factored()),
+            identity("the residual", "residual", factored()),
             inequality(
                 "larger", "than the rate of gradient descent", "residual*step**2 - 1/9", term("1/27"), strict=True
             ),
@@ -157,7 +158,7 @@ def attained() -> Iterator[Draft]:
                 term("1/4", "not_zero"),
                 strict=True,
             ),
-            identity("monotone", "x*(-y) + y*x", "0"),
+            identity("monotone", "x*(-y) + y*x", factored()),
         ],
     )
 
@@ -187,8 +188,8 @@ def extragradient() -> Iterator[Draft]:
                 "minus the potential",
                 "k*f*w - k**2/(2*L)*f**2",
                 "k",
-                {"k": "0"},
-                {"k": "k + 1", "w": "w - move", "f": "f1"},
+                {},
+                {"w": "w - move", "f": "f1"},
                 term(1, "steps one_more monotone"),
                 term("1/2", "one_more one_more lipschitz", "constant"),
             ),
@@ -328,7 +329,7 @@ def potential() -> Iterator[Draft]:
         sums={"sum(1)": "n"},
         definitions={"mean": "sum(c)/n"},
         steps=[
-            identity("second moment", "(1 - p)*(e + zeta)**2", "(1 - p)*(e**2 + zeta**2)"),
+            identity("second moment", "(1 - p)*(e + zeta)**2", factored()),
             inequality(
                 "spread", "at most the second moment", "sum(c**2)/n - sum((c - mean)**2)/n", term(square="mean")
             ),
@@ -341,5 +342,5 @@ def potential() -> Iterator[Draft]:
         verdict="fails",
         symbols={"p": "reset probability"},
         vectors={"e": "error before", "f": "F(u_{k−1})", "f1": "F(u_k)"},
-        steps=[identity("bias", "p*f1 + (1 - p)*((f + e) + (f1 - f)) - f1", "(1 - p)*e")],
+        steps=[identity("bias", "p*f1 + (1 - p)*((f + e) + (f1 - f)) - f1", factored())],
     )

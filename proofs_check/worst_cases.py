@@ -123,9 +123,8 @@ def averaged_draft(counts: range, weight: Fraction) -> Draft:
         steps: [
             identity(
                 f"N = {steps}: attained by a rotation with sin²(θ/2) = s",
-                f"s*(1 - {share}*s)**{steps}",
+                f"at(s*(1 - {share}*s)**{steps}, s={1 / (share * (steps + 1))})",
                 str(problem.bound),
-                cases={"s": [str(1 / (share * (steps + 1)))]},
             )
         ]
         for steps, problem in problems.items()
@@ -215,19 +214,17 @@ def descent_draft(counts: range, step: Fraction) -> Draft:
             attaining[steps] = [
                 identity(
                     f"N = {steps}: attained by a Huber function of slope s, which begins to fall at x_N",
-                    f"1 - {steps}*({step})*s",
-                    "s",
-                    cases={"s": [str(slope)]},
+                    f"at(1 - {steps}*({step})*s, s={slope})",
+                    str(slope),
                 ),
-                identity(f"N = {steps}: its square", "s**2", str(problem.bound), cases={"s": [str(slope)]}),
+                identity(f"N = {steps}: its square", f"({slope})**2", str(problem.bound)),
             ]
         else:
             attaining[steps] = [
                 identity(
                     f"N = {steps}: attained by a parabola, a step on which multiplies by s",
-                    f"s**{2 * steps}",
+                    f"at(s**{2 * steps}, s={1 - step})",
                     str(problem.bound),
-                    cases={"s": [str(1 - step)]},
                 )
             ]
     return draft(
@@ -249,9 +246,8 @@ def descent_value_draft(counts: range) -> Draft:
         steps: [
             identity(
                 f"N = {steps}: attained by a Huber function of slope s",
-                f"s*(1 - {steps}*s) - s**2/2",
+                f"at(s*(1 - {steps}*s) - s**2/2, s=1/{2 * steps + 1})",
                 str(problem.bound),
-                cases={"s": [f"1/{2 * steps + 1}"]},
             )
         ]
         for steps, problem in problems.items()

@@ -7,9 +7,9 @@ from fractions import Fraction
 from typing import Any
 
 from proofs_check.checker import FORMAT, seal
-from proofs_check.checker.intervals import positive as positive_on
 
 WIDTH = 116
+TABLES = ("symbols", "indexed", "vectors", "definitions", "sums", "logarithms")
 Names = Mapping[str, str]
 
 
@@ -30,10 +30,11 @@ class Draft:
     orthogonal: Sequence[Sequence[str]] = ()
     definitions: Names = field(default_factory=dict)
     sums: Names = field(default_factory=dict)
+    logarithms: Names = field(default_factory=dict)
     facts: Sequence[dict[str, Any]] = ()
 
     def text(self) -> str:
-        """The file's text, with its digest."""
+        """The file's text, with its digest. Every side of an identity must have its words: see `deriving.derived`."""
         head: dict[str, Any] = {
             "format": FORMAT,
             "claims": list(self.claims),
@@ -43,7 +44,7 @@ class Draft:
             "assumes": self.assumes,
             "digest": "",
         }
-        tables = {name: dict(getattr(self, name)) for name in ("symbols", "indexed", "vectors", "definitions", "sums")}
+        tables = {name: dict(getattr(self, name)) for name in TABLES}
         lists = {"facts": list(self.facts), "steps": list(self.steps)}
         parts: dict[str, Any] = {"orthogonal": [list(group) for group in self.orthogonal], **tables, **lists}
         parts = {name: x for name, x in parts.items() if x}
@@ -93,21 +94,14 @@ def identity(says: str, left: str, right: str, **more: Any) -> dict[str, Any]:
 def inequality(
     name: str, says: str, value: str, *terms: dict[str, Any], strict: bool = False, **more: Any
 ) -> dict[str, Any]:
-    relation = "> 0" if strict else ">= 0"
+    claim = {"positive" if strict else "nonnegative": value}
     given = {"terms": list(terms)} if terms else {}
-    return {"kind": "inequality", "name": name, "says": says, "value": value, "relation": relation, **given, **more}
+    return {"kind": "inequality", "name": name, "says": says, **claim, **given, **more}
 
 
 def minimum(name: str, says: str, value: str, variable: str, point: str, *terms: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "kind": "minimum",
-        "name": name,
-        "says": says,
-        "value": value,
-        "variable": variable,
-        "point": point,
-        "terms": list(terms),
-    }
+    where = {"variable": variable, "point": point, "terms": list(terms)}
+    return {"kind": "minimum", "name": name, "says": says, "nonnegative": value, **where}
 
 
 def monotone(name: str, says: str, value: str, variable: str, point: str, *terms: dict[str, Any]) -> dict[str, Any]:
@@ -117,38 +111,23 @@ def monotone(name: str, says: str, value: str, variable: str, point: str, *terms
 def induction(
     name: str, says: str, value: str, index: str, start: Names, following: Names, *terms: dict[str, Any], **more: Any
 ) -> dict[str, Any]:
+    """For an index from 0 on: the state at 0, and the state that follows."""
+    state = {"index": index, "start": dict(start), "next": dict(following)}
     given = {"terms": list(terms)} if terms else {}
-    return {
-        "kind": "induction",
-        "name": name,
-        "says": says,
-        "value": value,
-        "index": index,
-        "start": dict(start),
-        "next": dict(following),
-        **given,
-        **more,
-    }
+    return {"kind": "induction", "name": name, "says": says, "nonnegative": value, **state, **given, **more}
 
 
-def logarithm(says: str, left: str, right: str) -> dict[str, Any]:
-    return {"kind": "logarithm", "says": says, "left": left, "right": right}
-
-
-def interval(
-    name: str, says: str, value: str, box: Mapping[str, Sequence[str]] | None = None, definitions: Names | None = None
-) -> dict[str, Any]:
-    bounds = {name: (Fraction(low), Fraction(high)) for name, (low, high) in (box or {}).items()}
-    given = {"box": {name: list(ends) for name, ends in box.items()}} if box else {}
-    bisection = positive_on(value, bounds, definitions)
-    return {"kind": "interval", "name": name, "says": says, "value": value, **given, "bisection": bisection}
+def interval(name: str, says: str, value: str, box: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
+    """By ball arithmetic; a later step must use it."""
+    given = {"box": {variable: list(ends) for variable, ends in box.items()}} if box else {}
+    return {"kind": "interval", "name": name, "says": says, "positive": value, **given}
 
 
 def term(
     weight: str | int | Fraction = 1, times: str = "", over: str = "", square: str = "", sum: bool = False
 ) -> dict[str, Any]:
     """A positive weight times facts (names with blanks between) times a square, over positive facts."""
-    found: dict[str, Any] = {} if weight == 1 else {"weight": str(weight)}
+    found: dict[str, Any] = {"weight": str(weight)}
     found |= {"times": times.split()} if times else {}
     found |= {"over": over.split()} if over else {}
     found |= {"square": square} if square else {}

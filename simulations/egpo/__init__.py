@@ -7,7 +7,9 @@ stability     the map of stable settings; spirals in the simplex
 noise         noisy and biased payoff queries
 bias          the regularised equilibrium in the game without regularisation, and convergence to that game's equilibrium
 losses        online IPO: its gradient is the extragradient step
-protocol      the authors' simulations with tabular policies, exact and sampled
+protocol      the authors' simulations with tables and exact gradients
 neural        the same with a small network
+sampled       the same with tables and sampled gradients: `tables` runs them, `floors` predicts where they end
+sampled_networks    with a network and sampled gradients: `draws` has the losses
 shared        log-linear policies with shared features: equal updates against equal queries
 """

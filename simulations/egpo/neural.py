@@ -12,6 +12,7 @@ from lab.games.game import PreferenceGame
 from lab.games.losses import contrast_loss
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most, below
+from simulations.egpo.draws import NAMES, mixture
 from simulations.egpo.worlds import uniform_preferences
 
 ACTIONS, WIDTH, HIDDEN = 100, 10, 2  # two hidden layers and the output: three in all
@@ -49,47 +50,67 @@ def exact_loss(name: str, parameters: Parameters, game: PreferenceGame, fixed: A
     log_policy = policy(parameters)
     held = jax.lax.stop_gradient(log_policy)
     beta = game.beta[:, None]
-    mixture = log_softmax(held + 2 * rate / ACTIONS * (game.log_reference - held))
+    mixed = mixture(held, game.log_reference, rate)
     if name == "Nash-MD-PG":
-        score = game.lead(mixture) - beta * (held - game.log_reference)
+        score = game.lead(mixed) - beta * (held - game.log_reference)
         return -jnp.sum(jnp.exp(held) * score * log_policy)
     if name == "Online IPO 2":
         # E over pairs of π of the squared contrast with (P(y, y') − ½)/β has the gradient of the contrast with Pπ/β.
         return _squared_contrasts(game, log_policy, held, held)
     uniform = jnp.full_like(held, -jnp.log(float(ACTIONS)))
-    return _squared_contrasts(game, log_policy, uniform, mixture if name == "Nash-MD" else fixed)
+    return _squared_contrasts(game, log_policy, uniform, mixed if name == "Nash-MD" else fixed)
 
 
-def _descend(parameters: Parameters, gradient: Parameters, rate: Any) -> Parameters:
+def descended(parameters: Parameters, gradient: Parameters, rate: Any) -> Parameters:
     return jax.tree.map(lambda p, g: p - rate * g, parameters, gradient)
 
 
-@partial(jax.jit, static_argnames=("name", "updates"))
-def trained(name: str, parameters: Parameters, game: PreferenceGame, rate: Any, *, updates: int) -> Parameters:
-    """The parameters after so many updates; EGPO's second gradient is taken at the restored θ_t."""
+@partial(jax.jit, static_argnames=("name", "updates", "every"))
+def trained(
+    name: str, parameters: Parameters, game: PreferenceGame, rate: Any, *, updates: int, every: int = 1
+) -> tuple[Parameters, Any]:
+    """The parameters after so many updates, and the gaps after every so many of them, (updates/every, games).
+
+    EGPO's second gradient is taken at the restored θ_t.
+    """
 
     def advance(parameters: Parameters, _: Any) -> Any:
         gradient = jax.grad(lambda p, fixed: exact_loss(name, p, game, fixed, rate))
-        after = _descend(parameters, gradient(parameters, jax.lax.stop_gradient(policy(parameters))), rate)
+        after = descended(parameters, gradient(parameters, jax.lax.stop_gradient(policy(parameters))), rate)
         if name == "EGPO":
-            after = _descend(parameters, gradient(parameters, policy(after)), rate)
+            after = descended(parameters, gradient(parameters, policy(after)), rate)
         return after, None
 
-    return jax.lax.scan(advance, parameters, None, length=updates)[0]
+    def block(parameters: Parameters, _: Any) -> Any:
+        after, _ = jax.lax.scan(advance, parameters, None, length=every)
+        return after, game.regularised_gap(policy(after))
+
+    return jax.lax.scan(block, parameters, None, length=updates // every)
 
 
-NAMES = ("EGPO", "Online IPO 1", "Online IPO 2", "Nash-MD", "Nash-MD-PG")
 RATE, UPDATES, GAMES = 0.003, 10_000, 10  # the authors'; β = 0.01
+EVERY = 40  # updates between the points of a curve
+
+
+def drawn(number: int, beta: float) -> tuple[Parameters, PreferenceGame]:
+    """Games and a network by their number; the reference is the network as it begins."""
+    entries = np.random.default_rng(number).uniform(-0.5, 0.5, (GAMES, ACTIONS * (ACTIONS - 1) // 2))
+    games = uniform_preferences(entries, np.zeros((GAMES, ACTIONS)), np.full(GAMES, beta))
+    start = network(jax.random.key(number), GAMES)
+    return start, PreferenceGame(games.advantage, policy(start), games.beta)
 
 
 @lru_cache
+def gaps(number: int, name: str) -> np.ndarray:
+    """Gaps of the ten games along a run with exact gradients, the start included: (points, games)."""
+    start, game = drawn(number, 0.01)
+    _, found = trained(name, start, game, RATE, updates=UPDATES, every=EVERY)
+    return np.concatenate([np.asarray(game.regularised_gap(policy(start)))[None], np.asarray(found)])
+
+
 def final_median(number: int, name: str) -> float:
-    """Median over the games of the gap after the last update; the reference is the network as it begins."""
-    entries = np.random.default_rng(number).uniform(-0.5, 0.5, (GAMES, ACTIONS * (ACTIONS - 1) // 2))
-    games = uniform_preferences(entries, np.zeros((GAMES, ACTIONS)), np.full(GAMES, 0.01))
-    start = network(jax.random.key(number), GAMES)
-    game = PreferenceGame(games.advantage, policy(start), games.beta)
-    return float(np.median(game.regularised_gap(policy(trained(name, start, game, RATE, updates=UPDATES)))))
+    """Median over the games of the gap after the last update."""
+    return float(np.median(gaps(number, name)[-1]))
 
 
 # A gap near 0 is a sum of squares of log-ratios, each rounded at every update by fewer than 1e-14: below 1e-12.
@@ -111,7 +132,13 @@ median_gap_with_a_network.control("another network and other games", number=1)
 def order_with_a_network(names: tuple[str, ...] = ("EGPO", "Online IPO 2", "Nash-MD-PG")):
     """The same in two draws: EGPO ends nearer than online IPO 2, and that nearer than Nash-MD-PG."""
     medians = np.array([[final_median(number, name) for name in names] for number in DRAWS])
-    return below(medians[:, :-1], medians[:, 1:], error=FLOOR, series={"names": np.array(names), "medians": medians})
+    every = np.array([[gaps(number, name) for name in NAMES] for number in DRAWS])  # (draws, methods, points, games)
+    final, points = every[:, :, -1], EVERY * np.arange(every.shape[2])
+    series = {
+        "names": np.array(NAMES), "medians": np.median(final, axis=-1), "maxima": np.max(final, axis=-1),
+        "updates": points, "curves": np.median(every[0], axis=-1),
+    }  # fmt: skip
+    return below(medians[:, :-1], medians[:, 1:], error=FLOOR, series=series)
 
 
 order_with_a_network.control("online IPO 2 before EGPO", names=("Online IPO 2", "EGPO"))

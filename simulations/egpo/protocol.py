@@ -66,7 +66,7 @@ authors = authors_games(beta=0.1)
 VISIBLE = 1e-6  # the gap does not see the log-ratios of actions with less probability
 
 
-def _moduli(world: PreferenceGame, at: Setting) -> dict[str, np.ndarray]:
+def slowest_moduli(world: PreferenceGame, at: Setting) -> dict[str, np.ndarray]:
     """The slowest modulus among the directions of each game that a gap can see, at the regularised equilibrium."""
     found = regularised_equilibrium(world.advantage, world.log_reference, beta=at.beta)
     rotation = np.asarray(local.rotations(world.advantage, np.asarray(found.log_policy)))
@@ -82,7 +82,7 @@ def _moduli(world: PreferenceGame, at: Setting) -> dict[str, np.ndarray]:
 def final_gaps_of_all(world: PreferenceGame, best: str = "EGPO", settings: tuple[Setting, ...] = PUBLISHED):
     """As coded, exact gradients: in every game, at every β, EGPO's final gap is at most that of each other method."""
     series: dict[str, Any] = {"names": np.array(list(METHODS))}
-    moduli = [_moduli(world, at) for at in settings]
+    moduli = [slowest_moduli(world, at) for at in settings]
     # The figure shows the game that mirror descent leaves fastest at the middle setting.
     shown = int(np.argmax(moduli[len(settings) // 2]["Online IPO 1"]))
     findings = []

@@ -24,9 +24,9 @@ def claims():
 def test_is_accepted_and_rejected_with_any_digit_changed(file, claims):
     entries = read(file)
     found = check(entries)
-    for claim in found.claims:
+    for claim in found["claims"]:
         assert claim.partition("/")[0] == file.parent.name
-        assert claims[claim].expected == found.verdict
+        assert claims[claim].expected == found["verdict"]
     everything = sites(entries)
     assert everything
     some = random.Random(file.stem).sample(everything, min(MOST, len(everything)))
