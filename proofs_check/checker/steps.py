@@ -50,6 +50,7 @@ class Proof:
     def __init__(self, scope: Scope) -> None:
         self.scope, self.facts = scope, dict[str, Fact]()
         self.given = set(scope.values)  # what some step must use
+        self.recurrences: dict[str, tuple[str, ...]] = {}  # of the state of all inductions
 
     def claim(self, entry: Entry) -> Polynomial:
         """What an entry says is positive or nonnegative."""
@@ -194,6 +195,10 @@ def induction(proof: Proof, step: Entry) -> None:
     state = {*start, *following}
     if index in scope.indexed or index in state or state - {name.strip("→") for name in scope.inside(value)}:
         raise Rejected("induction: the index, or what the value does not depend on, in the state")
+    for name in state:  # two inductions about one sequence: it is one sequence
+        recurrence = (index, step["start"].get(name, name), step["next"].get(name, name))
+        if proof.recurrences.setdefault(name, recurrence) != recurrence:
+            raise Rejected(f"induction: another recurrence of {name} before")
     kept, _ = proof.product(step.get("keeps", []))
     first = scope.substitute(value, {index: ZERO, **start})
     proof.equal(first, proof.product(step["begins"])[0] if "begins" in step else ZERO, "induction, start")

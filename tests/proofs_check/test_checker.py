@@ -333,6 +333,11 @@ def test_induction():
     count = [nonnegative("count", "n")]
     assert "about the state" in verdict(moving, symbols=symbols, indexed={"p": ""}, sums={"sum(p)": "S"}, facts=count)
     assert "does not depend" in verdict(squares | {"start": {"S": "0", "x": "1"}}, symbols=symbols | {"x": ""})
+    # One sequence has one recurrence: S = n and S = 2n together would prove n = 0.
+    single, double = (induction(f"a{k}", "", f"S - {k}*n", "n", {"S": "0"}, {"S": f"S + {k}"}) for k in (1, 2))
+    again = single | {"name": "again"}
+    assert verdict(single, again, symbols=symbols) == ""
+    assert "another recurrence of S" in verdict(single, double, symbols=symbols)
     # 10 − n > 0 holds at the start and not for ever.
     falls = induction("f", "", "x*n", "n", {}, {}, term(times="a c", over="c"))
     assert "later" in verdict(falls, symbols={"n": "", "x": ""}, facts=[A, positive("c", "10 - n")])
