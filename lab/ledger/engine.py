@@ -11,6 +11,7 @@ import os
 import platform
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -183,6 +184,8 @@ def _work(unit: Unit, folder: str, jax_settings: dict[str, Any], parent: int = 0
     """Run a unit, here or in a worker process of `parent`, and give its result what a repetition needs."""
     if parent:
         threads.end_with(parent)
+        # Two workers may compile the same function at once; who reads a half-written one compiles it again.
+        warnings.filterwarnings("ignore", "Error reading persistent compilation cache entry")
     if "jax" in sys.modules:
         import jax
 
