@@ -97,14 +97,15 @@ def producers() -> list[str]:
     return [name.replace("_", "-") for name, module in modules.items() if hasattr(module, "drafts")]
 
 
-OTHERS = ("__init__", "deriving", "ledger", "mutation", "prove", "writing")
+OTHERS = ("__init__", "confirming", "deriving", "ledger", "mutation", "prove", "symbolic", "writing")
 
 
 def rebuild(names: Iterable[str] = (), folder: Path | None = None) -> str:
     """Write the certificates of papers (all without names) again, and say which files changed."""
     folder = folder or FOLDER
     known = producers()
-    deriving = importlib.import_module("proofs_check.deriving")  # SymPy, which checking does not need
+    # SymPy, which checking does not need
+    deriving, confirming = (importlib.import_module(f"proofs_check.{name}") for name in ("deriving", "confirming"))
     slugs = list(dict.fromkeys(name.partition("/")[0] for name in names)) or known
     lines = []
     for slug in slugs:
@@ -113,7 +114,7 @@ def rebuild(names: Iterable[str] = (), folder: Path | None = None) -> str:
         module = importlib.import_module(f"proofs_check.{slug.replace('-', '_')}")
         drafts = [deriving.derived(draft) for draft in module.drafts()]
         for draft in drafts:
-            deriving.confirm(draft)
+            confirming.confirm(draft)
         texts = {f"{draft.name}.toml": draft.text() for draft in drafts}
         place = folder / slug
         place.mkdir(parents=True, exist_ok=True)

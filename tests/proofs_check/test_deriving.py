@@ -7,22 +7,20 @@ import pytest
 import sympy
 
 from proofs_check.checker import check, parse
+from proofs_check.confirming import Refuted, confirm
 from proofs_check.deriving import (
-    Refuted,
     apart,
     collected,
-    confirm,
     derived,
     expanded,
     factored,
     minimiser,
-    plain,
     polynomial,
     reduced,
     squared,
     summed,
-    written,
 )  # fmt: skip
+from proofs_check.symbolic import plain, written
 from proofs_check.writing import Draft, identity, induction, inequality, minimum, monotone, positive, term
 
 LOGISTIC = {"E": "exp(h)", "loss": "log(1 + 1/E)", "s": "E/(1 + E)"}
