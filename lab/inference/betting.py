@@ -23,10 +23,14 @@ from typing import Any
 
 import numpy as np
 
-from lab.inference.sketch import Sketch
+from lab.inference.sketch import PowerSums, Sketch
 
 FRACTIONS = np.append(1 / (1 + np.exp(-np.arange(-11.5, 5.01, 0.5))), 1.0)
 LOG_PRIOR = -np.log(len(FRACTIONS))
+TOLERANCE = 1e-6  # nats by which the wealth at a bound may exceed what rejects it
+NEGLIGIBLE = 12.0  # nats by which a fraction's wealth may lag behind the best before it is left out
+FEW = 256  # points, for which the rule saves nothing
+SMALLEST = -600.0  # logarithm of the smallest candidate that is looked at
 
 Points = tuple[np.ndarray, np.ndarray]  # observations (or points of a sketch) and their weights
 
@@ -88,31 +92,45 @@ def _ceiling(points: Points, candidate: float) -> float:
 def lower_bound(points: Points, *, alpha: float) -> float:
     r"""The largest rejected candidate mean of non-negative observations (0 when there is none).
 
-    $\log K$ is convex and falling in $\log c$, so after the first of Newton's steps on $\log K = \log(1/\alpha)$ all
-    others stay on the side of the rejected candidates, and what is returned is itself rejected.
+    A sample's Gauss–Lobatto rule, of three points, tells where the bound is about, and which fractions matter there:
+    without the others the wealth is smaller, so that what is returned is itself rejected.
     """
     y, weights = points
     largest = np.max(y, initial=0.0)
     if largest == 0:
         return 0.0
+    scaled, target = y / largest, -np.log(alpha)
     # At fraction 1 an observation of 0 takes all capital, for good.
     fractions = FRACTIONS if np.all(y > 0) else FRACTIONS[:-1]
-    target = -np.log(alpha)
-    count, scaled = np.sum(weights), y / largest
-    mean = weights @ scaled / count
-    spread = np.sqrt(weights @ (scaled - mean) ** 2 / count)
-    s = np.log(max(mean - 2 * spread * np.sqrt(target / count), mean * np.exp(-1 - 2 * target / count)))
+    sums = PowerSums.of(scaled, float(weights @ scaled / np.sum(weights)), weights)
+    mean, spread = sums.centre, np.sqrt(sums.second / sums.count)
+    start = max(mean - spread * np.sqrt(2 * target / sums.count), mean * np.exp(-1 - 2 * target / sums.count))
+    if len(y) > FEW:
+        start, log_capital = _root(sums.rule(), start, fractions, target)
+        matter = np.flatnonzero(log_capital > np.max(log_capital) - NEGLIGIBLE)
+        fractions = fractions[matter[0] : matter[-1] + 4]  # all the points may favour larger bets than the rule
+    return float(largest * _root((scaled, weights), start, fractions, target)[0])
+
+
+def _root(points: Points, start: float, fractions: np.ndarray, target: float) -> tuple[float, np.ndarray]:
+    r"""The candidate at which $\log K$ is the target, or above it by at most `TOLERANCE` (0: there is none).
+
+    With it, the logarithm of each fraction's part of the wealth. $\log K$ is convex and falling in $\log c$: after the
+    first of Newton's steps all others stay on the side of the rejected candidates.
+    """
+    y, weights = points
+    s = np.log(start) if start > 0 else SMALLEST
     for _ in range(200):
-        stakes = fractions * (scaled * np.exp(-s))[:, None]
+        stakes = fractions * (y * np.exp(-s))[:, None]
         shares = (1 - fractions) + stakes
         log_capital = weights @ np.log(shares) + LOG_PRIOR
         wealth = np.logaddexp.reduce(log_capital)
-        slope = -np.exp(log_capital - wealth) @ (weights @ (stakes / shares))
         surplus = wealth - target
-        if 0 <= surplus <= 1e-9 * (1 + target):
+        if 0 <= surplus <= TOLERANCE:
             break
-        s = max(s - (surplus - 5e-10 * (1 + target)) / slope, -600.0)
-    return float(largest * np.exp(s)) if surplus >= 0 else 0.0
+        slope = -np.exp(log_capital - wealth) @ (weights @ (stakes / shares))
+        s = max(s - (surplus - TOLERANCE / 2) / slope, SMALLEST)
+    return (float(np.exp(s)) if surplus >= 0 else 0.0), log_capital
 
 
 def confidence_sequence(

@@ -124,6 +124,16 @@ def test_lower_bound_is_the_last_rejected_candidate(
     assert lower_bound((y, points[1]), alpha=alpha) * scale == pytest.approx(bound, rel=1e-6)
 
 
+@pytest.mark.parametrize("alpha", [1e-9, 1e-3, 0.3])
+@pytest.mark.parametrize("size", [300, 1000, 8192])
+@pytest.mark.parametrize("name", STREAMS)
+def test_the_fractions_left_out_cost_a_thousandth_of_a_nat_at_most(name: str, size: int, alpha: float) -> None:
+    points = alone(STREAMS[name].draw(np.random.default_rng(size), (size,)))
+    bound = lower_bound(points, alpha=alpha)
+    if bound > 0:
+        assert -1e-9 <= log_wealth(points, bound) + np.log(alpha) <= 1e-3
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(st.sampled_from([0.0, 1e-9, 0.1, 0.5, 0.9, 1.0]) | st.floats(0, 1), min_size=1, max_size=30),
