@@ -48,7 +48,7 @@ def main(names: list[str]) -> None:
             rows.append({"what": f"{profile}, memory", "peak MiB": peak(command, home), "target": 2048.0})
     rows.append(bare())
     rows += [sampled(u) for u in plan.plan(names, skip_missing=True).units if u.kind == "sampled"]
-    record("engine", rows, "joblib")
+    record("engine", rows, "loky")
 
 
 def peak(command: list[str], home: str) -> float:

@@ -218,7 +218,7 @@ def test_help_imports_nothing_heavy():
     answer = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True
     )
-    for heavy in ("numpy", "jax", "scipy", "matplotlib", "rich", "joblib", "sqlite3", "flint", "cvxpy"):
+    for heavy in ("numpy", "jax", "scipy", "matplotlib", "rich", "loky", "sqlite3", "flint", "cvxpy"):
         assert f"'{heavy}'" not in answer.stdout
 
 

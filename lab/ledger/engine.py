@@ -3,8 +3,9 @@
     ledger = check(["rdpo"], profile="quick")
     ledger.as_expected, ledger.rows[0].result.verdict
 
-Units of work run in worker processes (joblib's loky), one thread each; this process alone writes the store, each result
-the moment it arrives. A unit's seed and effort are part of the unit, so that order and number of workers change no bit.
+Units of work run in worker processes (`lab.ledger.pool`), one thread each; this process alone writes the store, each
+result the moment it arrives. A unit's seed and effort are part of the unit, so that order and number of workers change
+no bit.
 """
 
 import os
@@ -15,11 +16,12 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lab.inference import budget
-from lab.ledger import fingerprint, plan, store, threads
+from lab.ledger import fingerprint, plan, pool, store, threads
 from lab.ledger.errors import LabError
 from lab.ledger.judge import Judgement
 from lab.ledger.plan import Check, Modules
@@ -151,38 +153,26 @@ def _ordered(units: list[Unit], durations: dict[tuple[str, str, str | None], flo
     )
 
 
-def _results(units: list[Unit], workers: int, folder: Path) -> Iterator[tuple[Unit, Result]]:
+def _results(units: list[Unit], count: int, folder: Path) -> Iterator[tuple[Unit, Result]]:
     """The units with their results, in the order in which they finish."""
     jax_settings = _jax_settings(folder)
-    if workers == 1 and threads.single_threaded():
+    if count == 1 and threads.single_threaded():
         for unit in units:
-            yield unit, _work(unit, "", jax_settings)
+            yield unit, _work(unit, jax_settings)
         return
     os.environ.update({name.upper(): str(value) for name, value in jax_settings.items()})
-    from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    by_key = {unit.key: unit for unit in units}
-    # joblib takes "1 worker" as "no worker process"; two workers and one task at a time come to the same.
-    parallel = Parallel(
-        n_jobs=max(workers, 2), backend="loky", return_as="generator_unordered", batch_size=1,
-        pre_dispatch=workers if workers == 1 else "2*n_jobs",
-    )  # fmt: skip
-    try:
-        with threads.deaf_children():  # an interruption is this process's to answer
-            results = parallel(delayed(_work)(unit, _root(unit), jax_settings, os.getpid()) for unit in units)
-        for result in results:
-            yield by_key[result.key], result
-    except TerminatedWorkerError:
-        raise LabError(
-            "a worker process was killed (out of memory?); finished results are kept: "
-            "run again, perhaps with --workers 1"
-        ) from None
+    folders = list(dict.fromkeys(_root(unit) for unit in units))
+    work = partial(_work, jax_settings=jax_settings, parent=os.getpid(), folders=folders)
+    yield from pool.run(units, count, work)
 
 
-def _work(unit: Unit, folder: str, jax_settings: dict[str, Any], parent: int = 0) -> Result:
-    """Run a unit, here or in a worker process of `parent`, and give its result what a repetition needs."""
+def _work(unit: Unit, jax_settings: dict[str, Any], parent: int = 0, folders: Sequence[str] = ()) -> Result:
+    """Run a unit, here or in a worker process of `parent`, and give its result what a repetition needs.
+
+    `folders` are put on the import path of a worker process that does not find the units' modules.
+    """
     if parent:
+        sys.path += [folder for folder in folders if folder not in sys.path]
         threads.end_with(parent)
         # Two workers may compile the same function at once; who reads a half-written one compiles it again.
         warnings.filterwarnings("ignore", "Error reading persistent compilation cache entry")
@@ -192,7 +182,7 @@ def _work(unit: Unit, folder: str, jax_settings: dict[str, Any], parent: int = 0
         for name, value in jax_settings.items():
             jax.config.update(name, value)
     started = time.perf_counter()
-    judgement, trace = run(unit, folder)
+    judgement, trace = run(unit)
     result = _result(unit, judgement, trace, time.perf_counter() - started)
     _forget_compiled()
     return result

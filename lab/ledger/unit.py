@@ -4,7 +4,6 @@ What happens here and in the modules it imports decides a result's bits, so all 
 """
 
 import importlib
-import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,14 +42,11 @@ class Unit:
         return f"{self.claim}: {self.evidence}" + (f" ({self.control})" if self.control else "")
 
 
-def run(unit: Unit, folder: str = "") -> tuple[Judgement, str]:
+def run(unit: Unit) -> tuple[Judgement, str]:
     """Judgement of a unit, and the traceback when the check broke (then the verdict is `error` and the note says why).
 
     Raises CodeChanged when this process has loaded other code than the run was planned for.
-    `folder` is put on the import path of a worker process that does not find the unit's module.
     """
-    if folder and folder not in sys.path:
-        sys.path.append(folder)
     try:
         check = find(unit)
         if fingerprint.code(unit.module) != unit.code:
