@@ -29,10 +29,12 @@ import simulations  # noqa: F401  (float64 in JAX)
 from benchmarks.record import median_seconds, peak_memory_mib, record
 from lab.games import game, gaps
 from lab.games.equilibria import nash_equilibrium, regularised_equilibrium
-from lab.games.play import play, play_each
+from lab.games.play import play
 from lab.games.protocol import METHODS, PUBLISHED, play_many
+from lab.games.sampled_losses import NAMES
+from lab.games.sampled_protocol import GROUP, race
 from lab.games.solvers import SOLVERS
-from simulations.egpo import draws, neural, sampled, sampled_networks, tables
+from simulations.egpo import neural, sampled, sampled_networks
 from simulations.egpo.worlds import authors_games
 
 GAMES, ACTIONS = 10, 10
@@ -152,11 +154,11 @@ def authors(folder: str, advantage: np.ndarray, reference: np.ndarray | None, lo
 def sampled_against_the_authors() -> list[dict[str, Any]]:
     """The sampled simulations in full on our side, their loop for a few updates; both record every update's gap."""
     rng = np.random.default_rng(3)
-    world = authors_games(beta=sampled.WEIGHT).draw(rng, tables.GROUP)
+    world = authors_games(beta=sampled.WEIGHT).draw(rng, GROUP)
     start = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), neural.drawn(1, sampled_networks.WEIGHT))
 
     def with_tables() -> Any:
-        return tables.race(
+        return race(
             world, world.log_reference, jax.random.key(0), rate=sampled.RATE, updates=sampled.UPDATES
         )  # fmt: skip
 
@@ -165,12 +167,12 @@ def sampled_against_the_authors() -> list[dict[str, Any]]:
             finished(sampled_networks.trained_on_draws(
                 name, *start, jax.random.key(0), jnp.float32(sampled_networks.RATE), updates=sampled_networks.UPDATES
             ))
-            for name in draws.NAMES
+            for name in NAMES
         ]  # fmt: skip
 
     folder, rows = os.environ.get("EGPO"), []
     for what, ours, updates, beta, rate, advantage, reference in (
-        (f"tables, {tables.GROUP} games (theirs: {GAMES})", with_tables, sampled.UPDATES, sampled.WEIGHT, sampled.RATE,
+        (f"tables, {GROUP} games (theirs: {GAMES})", with_tables, sampled.UPDATES, sampled.WEIGHT, sampled.RATE,
          np.asarray(world.advantage)[:GAMES], np.asarray(world.log_reference)[:GAMES]),
         (f"a network, {GAMES} games", with_a_network, sampled_networks.UPDATES, sampled_networks.WEIGHT,
          sampled_networks.RATE, np.asarray(start[1].advantage), None),
@@ -252,12 +254,19 @@ def large_games() -> dict[str, Any]:
         rng.normal(size=(count, actions)),
         np.full(count, 0.1),
     )
-    run = lambda: finished(play_each(SOLVERS["extragradient"], world, step_size=1.0, steps=LARGE["steps"]))  # noqa: E731
-    seconds = median_seconds(run, runs=1, warm_up=1)
+
+    @jax.jit
+    def one_after_another(world: Any) -> Any:
+        return jax.lax.map(
+            lambda one: play(SOLVERS["extragradient"], one, step_size=1.0, steps=LARGE["steps"]).measured[-1], world
+        )
+
+    last: list[Any] = []
+    seconds = median_seconds(lambda: last.append(finished(one_after_another(world))), runs=1, warm_up=1)
     return {
         "question": "extragradient, {games} games × {actions} actions × {steps} steps".format(**LARGE),
         "ours_s": seconds,
-        "ours_gap": float(np.max(np.asarray(run().measured)[-1])), "peak_memory_MiB": peak_memory_mib(),
+        "ours_gap": float(np.max(last[-1])), "peak_memory_MiB": peak_memory_mib(),
     }  # fmt: skip
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from benchmarks.record import median_seconds, record
-from lab.mixing import Moments, mean_squared_error, optimal_weight, weight_over_data
+from lab.mixing.closed_form import Moments, mean_squared_error, optimal_weight
+from lab.mixing.plug_in import weight_over_data
 
 PROBLEMS, DIM, SAMPLES = 10_000, 16, 100_000
 

@@ -19,7 +19,7 @@ from lab.operators.methods import page_halpern
 from lab.operators.moments import batch_noise, page_halpern_moments
 from lab.operators.problems import policeman_and_burglar
 from lab.operators.runs import natural_residual, run
-from lab.operators.schedules import anchor_weights, batch_size, reset_probabilities
+from lab.operators.schedules import anchor_weight, batch_size, reset_probability, step_size_limit
 
 GAME, ITERATIONS = 500, 2000
 
@@ -30,14 +30,15 @@ def propagation(dim: int, components: int, iterations: int) -> dict[str, float |
     skew = rng.normal(size=(components, dim, dim))
     matrices = a[:, :, None] * a[:, None, :] + 0.1 * (skew - np.swapaxes(skew, 1, 2))
     start = rng.normal(size=dim)
-    size = 0.25 / average_cocoercivity(matrices)
-    resets = reset_probabilities(components, iterations)
+    size = step_size_limit(average_cocoercivity(matrices))
+    k = np.arange(iterations)
+    anchors, resets = anchor_weight(k), reset_probability(components, k)
     batch = batch_size(components)
 
     def ours() -> None:
         path = page_halpern_moments(
             batch_noise(matrices, batch=batch), start[:, None], step_size=size,
-            anchor_weights=anchor_weights(iterations), reset_probabilities=resets,
+            anchor_weights=anchors, reset_probabilities=resets,
         )  # fmt: skip
         path.square.block_until_ready()
 
@@ -56,7 +57,7 @@ def propagation(dim: int, components: int, iterations: int) -> dict[str, float |
                     moved += np.einsum("rij,rj->ri", matrices[chosen[:, i]], u - before)
                 reset = fresh.uniform(size=(runs, 1)) < resets[k]
                 estimate = np.where(reset, u @ mean.T, estimate + moved / batch)
-            before, u = u, 2 / (k + 4) * start + (1 - 2 / (k + 4)) * u - size * estimate
+            before, u = u, anchors[k] * start + (1 - anchors[k]) * u - size * estimate
         return np.sum((u @ mean.T) ** 2, axis=1)
 
     seconds = median_seconds(ours, runs=5)
@@ -85,7 +86,7 @@ def numpy_game(matrix: np.ndarray, step: float, batch: int, iterations: int) -> 
     rng = np.random.default_rng(0)
     x0 = x = before_x = np.full(n, 1 / n)
     y0 = y = before_y = np.full(n, 1 / n)
-    resets = reset_probabilities(n, iterations)
+    anchors, resets = anchor_weight(np.arange(iterations)), reset_probability(n, np.arange(iterations))
     for k in range(iterations):
         if rng.uniform() < resets[k]:
             gx, gy = matrix.T @ y, -(matrix @ x)
@@ -93,10 +94,9 @@ def numpy_game(matrix: np.ndarray, step: float, batch: int, iterations: int) -> 
             chosen = rng.integers(n, size=batch)
             gx = gx + matrix[chosen].T @ (y[chosen] - before_y[chosen]) * (n / batch)
             gy = gy - matrix[:, chosen] @ (x[chosen] - before_x[chosen]) * (n / batch)
-        anchor = 2 / (k + 4)
         before_x, before_y = x, y
-        x = project(anchor * x0 + (1 - anchor) * x - step * gx)
-        y = project(anchor * y0 + (1 - anchor) * y - step * gy)
+        x = project(anchors[k] * x0 + (1 - anchors[k]) * x - step * gx)
+        y = project(anchors[k] * y0 + (1 - anchors[k]) * y - step * gy)
     return x, y
 
 

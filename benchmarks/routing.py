@@ -17,9 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.record import median_seconds, record
-from lab.routing import gates, loads, route, update
 from lab.routing.online import Policy, follow
 from lab.routing.optimum import balanced_assignment
+from lab.routing.rules import update
+from lab.routing.selection import gates, loads, route
 from lab.routing.worlds import spread_means, stream
 
 TOKENS, EXPERTS, K, RATE = 4096, 64, 6, 1e-3

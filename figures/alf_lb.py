@@ -7,9 +7,6 @@ from matplotlib.figure import Figure
 
 from figures.style import PALETTE, figure, measured, palette, panels, theory
 
-COURSES = ("sign, u = 0.01", "sign, u = 0.001", "proportional, u = 0.0003", "u/n, u = 0.01")
-STUDY = ("1/(μn)", "3/(μn)", "0.1/(μn)", "1/(μ√n)", "constant 0.3/μ", "sign, u = 0.01", "sign, u = 0.001")
-
 
 def course(ax: Any, x: Any, y: Any, index: int, label: str) -> None:
     """A run of the procedure: a line with sparse marks."""
@@ -21,7 +18,7 @@ def one_batch(results: dict[str, Any]) -> Figure:
     """The Lagrangian above the linear program's value, and the largest load, along 1,000 updates of one batch."""
     series = results["course_of_the_lagrangian"].series
     fig, (left, right) = panels(2)
-    for i, name in enumerate(COURSES):
+    for i, name in enumerate(series["names"]):
         share = 100 * series["rising"][i]
         course(left, series["step"], np.maximum(series["gap"][i], 1e-3), i, f"{name}: rises in {share:.0f} % of steps")
         course(right, series["step"], np.maximum(series["imbalance"][i], 1e-3), i, name)
@@ -37,21 +34,15 @@ def one_batch(results: dict[str, Any]) -> Figure:
 def regret(results: dict[str, Any]) -> Figure:
     """Mean cumulative regret of seven policies on one stream, with the growth that theory gives three of them."""
     series = results["seven_policies_on_one_stream"].series
-    step, total = series["step"], series["regret"]
+    step, total, settled = series["step"], series["regret"], series["settled"]
     fig, ax = panels(1, width=6.0, height=4.0)
-    for i, name in enumerate(STUDY):
+    for i, name in enumerate(series["names"]):
         course(ax, step, total[i], i, name)
-    late = step >= 100
-    start = np.flatnonzero(late)[0]
-    n = step[late]
-    growths = (
-        (0, series["coefficient"] * np.log(n / n[0])),
-        (4, series["constant"] * (n - n[0])),
-        (5, series["sign"] * (n - n[0])),
-    )
-    for k, (i, growth) in enumerate(growths):
-        label = "theory: growth from n = 100" if k == 0 else None
-        ax.plot(n, total[i, start] + growth, color=PALETTE[6], linewidth=3.5, alpha=0.25, label=label, zorder=0)
+    known = np.flatnonzero(np.all(np.isfinite(series["growth"]), axis=-1))
+    for i in known:
+        growth = np.interp(settled[0], step, total[i]) + series["growth"][i]
+        label = "theory: growth from n = 100" if i == known[0] else None
+        ax.plot(settled, growth, color=PALETTE[6], linewidth=3.5, alpha=0.25, label=label, zorder=0)
     ax.set(xscale="log", yscale="log", xlabel="batches n", ylabel="cumulative regret, units of score")
     fig.legend(loc="outside right upper")
     return fig
@@ -66,7 +57,7 @@ def drift(results: dict[str, Any]) -> Figure:
     for ax, series, title in zip(
         axes, (still.series, found.series), ("without drift", "means swing by ±0.25"), strict=True
     ):
-        for i, name in enumerate(("1/(μn)", "constant 0.1/μ", "sign, u = 0.003")):
+        for i, name in enumerate(series["names"]):
             course(ax, series["step"], series["violation"][i], i, name)
         ax.axhline(float(series["floor"]), color=PALETTE[6], linestyle=":", label="noise floor")
         ax.set(xlabel="batch", ylabel="MaxVio, mean of 50 batches", title=title, ylim=(0, 1.0))
@@ -83,8 +74,7 @@ def update_rate(results: dict[str, Any]) -> Figure:
     course(ax, series["rates"], series["whole"], 0, "all 1,000 batches")
     course(ax, series["rates"], series["late"], 1, "the last 200")
     ax.axhline(float(series["floor"]), color=PALETTE[6], linestyle=":", label="noise floor")
-    slow = 0.25 / 1000
-    ax.axvline(slow, color=PALETTE[2], linestyle="-.", label="max|p*|/u = 1,000 batches")
+    ax.axvline(series["slow"], color=PALETTE[2], linestyle="-.", label="max|p*|/u = 1,000 batches")
     ax.set(xscale="log", xlabel="update rate u, units of score", ylabel="mean MaxVio", ylim=(0, 1.0))
     ax.legend(loc="upper center")
     return fig

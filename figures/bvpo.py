@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from figures.style import PALETTE, figure, measured, panels, theory
+from lab.inference.budget import PER_CHECK
 
-STRATEGIES = ("MSE-optimal, α = ½", "fixed, α = 0.2", "plain traces, α = 1", "optimal for the step size")
+JUDGED = f"bars: error level {PER_CHECK:.0e} for all marks together".replace("e-0", "e-")
 
 
 @figure
@@ -35,6 +36,7 @@ def mse_curve(results: dict[str, Any]) -> Figure:
     ax.set_xlabel("weight α of the trace gradient")
     ax.set_ylabel(r"$\mathbb{E}\,\|g_c(\alpha) - \mu\|^2$")
     ax.set_ylim(bottom=0)
+    ax.set_title(JUDGED)
     ax.legend(loc="upper center")
     return fig
 
@@ -53,15 +55,18 @@ def small_steps(results: dict[str, Any]) -> Figure:
     shape = weights.shape
     estimate, low, high = (np.reshape(x, shape) for x in (found.estimate, found.low, found.high))
     fig, (left, right) = panels(2)
-    for i, name in enumerate(STRATEGIES):
+    for i, name in enumerate(found.series["names"]):
         theory(left, found.series["fine_step"], found.series["fine_error"][i], index=i)
         # Marks that would lie on each other are moved apart a little.
         measured(left, steps * 1.03 ** (i - 1.5), estimate[i], low[i], high[i], index=i, label=name)
     left.set(xscale="log", yscale="log", xlabel="step size × smoothness, ρ = ηL")
     left.set_ylabel(r"stationary $\mathbb{E}\,\|\nabla L\|^2$")
+    left.set_title(JUDGED)
     left.legend(loc="lower right")
-    theory(right, found.series["fine_step"], found.series["fine_weight"], index=3, label="optimal for the step size")
-    right.axhline(0.5, color=PALETTE[0], linestyle="-", label="MSE-optimal")
+    for i in (3, 0):
+        theory(
+            right, found.series["fine_step"], found.series["fine_weight"][i], index=i, label=found.series["names"][i]
+        )
     right.set(xscale="log", ylim=(0.4, 1.03), xlabel="step size × smoothness, ρ = ηL", ylabel="recommended weight α")
     right.legend(loc="upper right")
     for ax in (left, right):
@@ -94,5 +99,6 @@ def estimated_weight(results: dict[str, Any]) -> Figure:
         ax.xaxis.set_major_locator(FixedLocator(list(sizes)))
         ax.xaxis.set_major_formatter(ScalarFormatter())
         ax.xaxis.set_minor_locator(NullLocator())
+        ax.set_title("bars: 95 % intervals of the median over problems")
         ax.legend(loc="lower left" if "half" in start.series else "best")
     return fig

@@ -10,13 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
+from figures.simplex import path, star, triangle
 from figures.style import MARKERS, PALETTE, figure, measured, panels, theory
-from lab.games.local import (
-    contraction_limit,
-    extragradient_modulus,
-    mirror_descent_limit,
-    mirror_descent_modulus,
-)
 
 WEIGHTS = ("0.1", "0.01", "0.001")
 SMALLEST = 1e-16  # gaps below are rounding
@@ -104,22 +99,18 @@ def stability_map(results: dict[str, Any]) -> Figure:
     """Rock–paper–scissors: where runs return to the equilibrium, and the boundary that the modulus predicts."""
     series = results["outcomes_on_a_grid"].series
     beta, step = series["beta"], series["step_size"]
-    fine_beta, fine_step = np.geomspace(beta[0], beta[-1], 300), np.geomspace(step[0], step[-1], 300)
-    rotation = np.sqrt(3) / 6
     fig, axes = panels(2, width=4.1, height=3.5)
     colours = ListedColormap(["#F2C6A8", "#CFE3F1"])
-    for ax, solver, modulus, title in (
-        (axes[0], "mirror_descent", mirror_descent_modulus, "mirror descent (online IPO 1)"),
-        (axes[1], "extragradient", extragradient_modulus, "extragradient (EGPO)"),
+    for ax, solver, title in (
+        (axes[0], "mirror_descent", "mirror descent (online IPO 1)"),
+        (axes[1], "extragradient", "extragradient (EGPO)"),
     ):
-        returns = series[f"{solver}_returns"].reshape(len(beta), len(step))
+        returns, modulus = (series[f"{solver}_{x}"].reshape(len(beta), len(step)) for x in ("returns", "modulus"))
         ax.pcolormesh(beta, step, returns.T, cmap=colours, vmin=0, vmax=1, shading="nearest", rasterized=True)
-        found = modulus(fine_step[:, None], beta=fine_beta[None, :], rotation=rotation)
-        ax.contour(fine_beta, fine_step, found, levels=[1.0], colors=[PALETTE[6]], linewidths=1.6)
-        ax.plot(fine_beta, contraction_limit(beta=fine_beta), color=PALETTE[2], linestyle="-.")
+        ax.contour(beta, step, modulus.T, levels=[1.0], colors=[PALETTE[6]], linewidths=1.6)
+        ax.plot(beta, series["safe"], color=PALETTE[2], linestyle="-.")
         if solver == "extragradient":
-            limit = mirror_descent_limit(beta=fine_beta, rotation=rotation)
-            ax.plot(fine_beta, limit, color=PALETTE[0], linestyle=":", linewidth=1.8)
+            ax.plot(beta, series["mirror_descent_limit"], color=PALETTE[0], linestyle=":", linewidth=1.8)
         ax.set(xscale="log", yscale="log", xlabel="KL weight β", title=title, ylim=(step[0], step[-1]))
         ax.grid(False)
         ax.xaxis.set_major_locator(FixedLocator([0.003, 0.01, 0.03, 0.1, 0.3, 1]))
@@ -139,9 +130,6 @@ def stability_map(results: dict[str, Any]) -> Figure:
     return fig
 
 
-CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
-
-
 @figure
 def spirals(results: dict[str, Any]) -> Figure:
     """A cycle of three actions, no regularisation, 60 steps of 0.8: mirror descent spirals out, extragradient in."""
@@ -150,17 +138,10 @@ def spirals(results: dict[str, Any]) -> Figure:
     for i, (ax, solver, title) in enumerate(
         zip(axes, ("mirror_descent", "extragradient"), ("mirror descent", "extragradient"), strict=True)
     ):
-        path, centre = np.exp(series[solver]) @ CORNERS, series["equilibrium"] @ CORNERS
-        ax.plot(*np.vstack([CORNERS, CORNERS[:1]]).T, color="#888888", linewidth=1.0)
-        ax.plot(*path.T, color=PALETTE[i], linewidth=0.9, marker=MARKERS[i], markersize=2.4)
-        ax.plot(*path[0], marker="o", color="none", markeredgecolor=PALETTE[6], markersize=8, linestyle="none")
-        ax.plot(*centre, marker="*", color=PALETTE[6], markersize=10, linestyle="none")
-        for corner, name, offset in zip(
-            CORNERS, ("only 1", "only 2", "only 3"), ((0, -12), (0, -12), (0, 6)), strict=True
-        ):
-            ax.annotate(name, corner, xytext=offset, textcoords="offset points", ha="center")
-        ax.set(title=title, aspect="equal", xlim=(-0.06, 1.06), ylim=(-0.09, 0.95))
-        ax.axis("off")
+        triangle(ax, ("only 1", "only 2", "only 3"))
+        path(ax, np.exp(series[solver]), index=i, marker=MARKERS[i], markersize=2.4)
+        star(ax, series["equilibrium"])
+        ax.set_title(title, pad=14)
     handles = [
         Line2D([], [], color=PALETTE[6], marker="o", markerfacecolor="none", linestyle="none", label="start"),
         Line2D([], [], color=PALETTE[6], marker="*", markersize=9, linestyle="none", label="equilibrium (4, 3, 4)/11"),

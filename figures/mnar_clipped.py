@@ -1,18 +1,11 @@
 """Figures of `mnar-clipped`: the clip's trade-off, intervals to trust, popularity as propensity, and real data."""
 
 import numpy as np
-from scipy.special import betaincinv
 
-from figures.style import figure, measured, palette, panels, theory
+from figures.style import band, figure, measured, palette, panels, theory
+from lab.inference.intervals import clopper_pearson
 
-
-def binomial_interval(share, count, level=0.95):
-    """Clopper–Pearson interval of a share of so many independent trials."""
-    hits, tail = np.round(np.asarray(share) * count), (1 - level) / 2
-    with np.errstate(all="ignore"):
-        low = np.where(hits > 0, betaincinv(hits, count - hits + 1, tail), 0.0)
-        high = np.where(hits < count, betaincinv(hits + 1, count - hits, 1 - tail), 1.0)
-    return low, high
+JUDGE = "anytime interval at error 2·10⁻⁷"
 
 
 @figure
@@ -30,14 +23,14 @@ def clip_tradeoff(results):
              title="one catalogue of 1000 items (marks: best clip)")  # fmt: skip
     left.legend(title="independent clicks of", loc="lower right")
     steps = results["gain_against_users"].series
-    theory(right, users, found.predicted, index=6, label="prediction")
-    measured(
-        right, users, found.estimate, found.low, found.high, index=1, label="random catalogues, interval of the judge"
-    )
+    band(right, users, *found.series["claimed"], index=6, label="claimed")
+    theory(right, users, found.series["best_error"] / errors[:, 0], index=6, label="the catalogue on the left, exact")
+    measured(right, users, found.estimate, found.low, found.high, index=1,
+             label=f"mean of {found.samples} catalogues,\n{JUDGE}")  # fmt: skip
     right.set(xscale="log", ylim=(0, 1.05), xlabel="users m", ylabel="error at the best clip / error without",
               title="the value of clipping vanishes")  # fmt: skip
     right.legend(loc="lower right")
-    inset = right.inset_axes((0.55, 0.36, 0.42, 0.3))
+    inset = right.inset_axes((0.55, 0.43, 0.42, 0.28))
     theory(inset, steps["users"], steps["gain_median"][-1] * steps["users"][-1] / steps["users"], index=6)
     look = palette(0)
     inset.plot(
@@ -65,12 +58,14 @@ def interval_coverage(results):
         (("covers_truth", "usual interval: the true mean"), ("covers_clipped_mean", "usual interval: the clipped mean"))
     ):
         share = found.series[name]
-        measured(ax, clip, share, *binomial_interval(share, logs), index=1 - index, label=label)
+        interval = clopper_pearson(np.round(share * logs), logs, alpha=0.05)
+        measured(ax, clip, share, *interval, index=1 - index, label=f"{label} (bars: exact, 95 %)")
     honest = results["betting_interval"]
     at = float(honest.series["clip"])
     measured(
-        ax, [at], honest.estimate[1:], honest.low[1:], honest.high[1:], index=2, label="honest interval: the true mean"
-    )
+        ax, [at], honest.estimate[1:], honest.low[1:], honest.high[1:], index=2,
+        label=f"honest interval: the true mean\n(bar: {JUDGE})",
+    )  # fmt: skip
     ax.set(xscale="log", ylim=(-0.03, 1.05), xlabel="clip M", ylabel="coverage", title="logs of 1000 rows, 20 items")
     ax.legend(loc="center left", bbox_to_anchor=(0.02, 0.52))
     return fig
@@ -115,6 +110,33 @@ LOSSES = ("naive", "unbiased", "clipped")
 
 
 @figure
+def made_up_worlds(results):
+    """Trained in made-up worlds: loss relative to the oracle's by exposure power, and what rare items gain."""
+    found, parts = results["unbiased_wins"].series, results["rare_third_gains"].series
+    fig, (left, right) = panels(2, height=3.3)
+    for index, (name, label) in enumerate(
+        (("naive", "naive"), ("unbiased", "unbiased"), ("clip 0.05", "clip 0.05"), ("clip 0.1", "clip 0.1"))
+    ):
+        points = (found[name + end] for end in ("", "_low", "_high"))
+        measured(left, found["powers"] + 0.05 * (index - 1.5), *points, index=index, label=label)
+    left.axhline(1.0, color="black", linewidth=1)
+    left.set(yscale="log", xlabel="exposure power p", ylabel="expected log loss / oracle's",
+             title=f"{found['worlds']:g} worlds: medians, exact 95 % intervals")  # fmt: skip
+    left.set_yticks([1, 1.2, 1.5, 2, 3], ["1", "1.2", "1.5", "2", "3"])
+    left.minorticks_off()
+    left.legend()
+    losses = ("unbiased", "clip 0.05", "ExpoMF")
+    for index, label in enumerate(("rarest third", "commonest third")):
+        points = 100 * np.stack([parts[name][index] for name in losses]).T
+        measured(right, np.arange(3) + 0.12 * (index - 0.5), *points, index=4 + index, label=f"{label} of items")
+    right.set_xticks(range(3), losses)
+    right.set(xlim=(-0.5, 2.5), ylim=(0, 90), ylabel="% taken off the naive loss",
+              title="power 2: medians, exact 95 % intervals")  # fmt: skip
+    right.legend(loc="upper right", ncols=2)
+    return fig
+
+
+@figure
 def open_bandit_clip(results):
     """The mean weight on real logs falls short of its known truth, 1, as the clip grows; so does its standard error."""
     found = results["mean_weight"].series
@@ -131,7 +153,8 @@ def open_bandit_clip(results):
     left.annotate("known truth", (clips[-1], 1.0), xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8)
     left.set(xscale="log", ylim=(0, 3), xlabel="clip M", ylabel="mean of (1/K)/max(p, M)",
              title="Open Bandit logs: mean weight, 95 % intervals")  # fmt: skip
-    right.set(xscale="log", yscale="log", ylim=(5e-4, 6), xlabel="clip M", title="bias grows, standard error falls")
+    right.set(xscale="log", yscale="log", ylim=(1e-4, 10), xlabel="clip M", ylabel="error of the mean weight",
+              title="bias grows, standard error falls")  # fmt: skip
     left.legend(loc="upper right", title="campaign")
     right.plot([], [], color="black", marker="o", linestyle="none", label="|mean − 1|")
     right.plot([], [], color="black", linestyle="--", label="standard error")
@@ -141,17 +164,25 @@ def open_bandit_clip(results):
 
 @figure
 def open_bandit_value(results):
-    """The uniform policy's clicks per impression: its own log, and clipped estimates from the other policy's log."""
-    series = results["uniform_value"].series
-    fig, ax = panels(1, width=5.6)
-    names = ["own log", *(f"clip {clip:g}" for clip in series["value_clips"])]
+    """The uniform policy's clicks: the rate that the logs give, and on which half of the items they fall."""
+    table = results["uniform_value"].series["values"]
+    fig, (left, right) = panels(2, height=3.4)
+    names = ("its own log", "other log, no weights", "clip 0.001", "clip 0.01", "clip 0.1", "clip 0.001, honest")
     for index, name in enumerate(names):
-        estimate, low, high = 1000 * series["value"][:, index].T
-        measured(ax, np.arange(3) + 0.16 * (index - 1.5), estimate, low, high, index=index, label=name)
-    ax.set_xticks(range(3), CAMPAIGNS)
-    ax.set(yscale="log", ylim=(0.1, 60), xlabel="campaign", ylabel="clicks per 1000 impressions",
-           title="value of the uniform policy, 95 % intervals")  # fmt: skip
-    ax.legend(ncols=2)
+        estimate, low, high = 1000 * table[:, index].T
+        measured(left, np.arange(3) + 0.13 * (index - 2.5), estimate, low, high, index=index, label=name)
+    left.set_xticks(range(3), CAMPAIGNS)
+    left.set(yscale="log", ylim=(0.1, 3e4), xlabel="campaign", ylabel="clicks per 1000 impressions",
+             title="uniform policy, 95 % intervals")  # fmt: skip
+    left.legend(ncols=2, fontsize=7, loc="upper center")
+    rows = ("its own log", "clip 0.001", "clip 1", "no weights")
+    for index, (place, point) in enumerate(
+        zip((0, 2, 6, 1), results["where_clicks_fall"].series["share"], strict=True)
+    ):
+        measured(right, [index], *([x] for x in 100 * point), index=place)
+    right.set_xticks(range(4), rows)
+    right.set(xlim=(-0.5, 3.5), ylim=(0, 100), ylabel="% of the uniform policy's clicks",
+              title="on the half shown less, 99.9 % intervals")  # fmt: skip
     return fig
 
 
@@ -172,7 +203,9 @@ def movielens(results):
             axes[0], loss["powers"], *(loss[name + end] for end in ("", "_low", "_high")), index=index, label=label
         )
     for index, name in enumerate(LOSSES[:2]):
-        theory(axes[0], loss["powers"], loss[f"published_{name}"], index=index, label=f"{name}, published plot")
+        theory(
+            axes[0], loss["published_powers"], loss[f"published_{name}"], index=index, label=f"{name}, published plot"
+        )
         for ax, table, several in (
             (axes[1], rank, ("dcg", "rare_dcg")),
             (axes[2], parts, ("common_loss", "rare_loss")),
@@ -185,7 +218,7 @@ def movielens(results):
     titles = "expected log loss", "DCG@10", "log loss by exposure of the film"
     for ax, title in zip(axes, titles, strict=True):
         ax.axhline(1.0, color="black", linewidth=1)
-        ax.set(xlabel="exposure power p", ylabel="relative to the oracle", title=title)
+        ax.set(xlabel="exposure power p", ylabel="relative to the oracle", title=f"{title} (bars: 95 %)")
         ax.legend(fontsize=6.5)
     axes[0].set_ylim(0.95, 1.75)
     axes[1].set_ylim(0.7, 1.04)

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from figures.nash_background import path_in_simplex, simplex
+from figures.simplex import path, triangle
 from figures.style import PALETTE, figure, measured, panels, theory
-from simulations.mnpo.history import RUNS
 
 
 @figure
@@ -33,16 +32,17 @@ def history_mixtures(results: dict[str, Any]) -> Figure:
     series = results["gaps_of_six_mixtures"].series
     steps = 10 * np.arange(series["gaps"].shape[1])
     fig, (left, right) = panels(2)
-    for i, (name, gap) in enumerate(zip(RUNS, series["gaps"], strict=True)):
+    names = [str(name) for name in series["names"]]
+    for i, (name, gap) in enumerate(zip(names, series["gaps"], strict=True)):
         shown = gap > 1e-15
         left.plot(steps[shown], gap[shown], color=PALETTE[i], linewidth=1.0, label=name)
     left.set(yscale="log", xlim=(0, 1500), ylim=(1e-15, 3), xlabel="step", ylabel="duality gap of the last policy")
     left.legend(loc="center right", title=r"weights on $\pi_t$, $\pi_{t-1}$")
     moduli = series["moduli"]
-    place = np.arange(len(RUNS))
+    place = np.arange(len(names))
     right.axhline(1.0, color="#555555", linewidth=1.0)
     right.bar(place, (moduli - 1.0), bottom=1.0, color=[PALETTE[i] for i in place], width=0.6)
-    right.set_xticks(place, [name.replace("reference", "\nreference") for name in RUNS], rotation=35, ha="right")
+    right.set_xticks(place, [name.replace("reference", "\nreference") for name in names], rotation=35, ha="right")
     right.set(ylabel=r"modulus $|\mu|$ of a deviation a step")
     return fig
 
@@ -84,8 +84,8 @@ def own_oracles(results: dict[str, Any]) -> Figure:
     """Three players whose judges rank the responses in turn: the mean policy cycles, and somebody could gain alone."""
     series = results["movement_at_the_end"].series
     fig, (left, right) = panels(2, width=3.9, height=3.3)
-    simplex(left, ("response 1", "response 2", "response 3"))
-    path_in_simplex(left, series["path"], index=0, label="mean of the players")
+    triangle(left, ("response 1", "response 2", "response 3"))
+    path(left, series["path"], index=0, label="mean of the players")
     steps = 10 * np.arange(len(series["largest_gap"]))
     right.plot(steps, series["largest_gap"], color=PALETTE[1], label="largest gap of a player")
     right.plot(steps, series["mean_win_rate"], color=PALETTE[2], linestyle="--", label="mean win rate over oracles")

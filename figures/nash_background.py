@@ -3,31 +3,10 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from figures.simplex import path, star, triangle
 from figures.style import DASHES, PALETTE, figure, measured, panels, theory
-from simulations.nash_background.matrix import COLUMNS, LEVEL, ROWS
-
-CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
-
-
-def simplex(ax: Axes, names: tuple[str, str, str]) -> None:
-    """An empty triangle whose corners are the three actions."""
-    outline = np.concatenate([CORNERS, CORNERS[:1]])
-    ax.plot(outline[:, 0], outline[:, 1], color="#555555", linewidth=1.0)
-    places = zip(CORNERS, names, ((-4, -4), (4, -4), (0, 4)), ("right", "left", "center"), strict=True)
-    for corner, name, place, side in places:
-        ax.annotate(name, corner, xytext=place, textcoords="offset points", ha=side)
-    ax.set_aspect("equal")
-    ax.axis("off")
-    ax.grid(visible=False)
-
-
-def path_in_simplex(ax: Axes, path: Any, *, index: int, label: str) -> None:
-    points = np.asarray(path) @ CORNERS
-    ax.plot(points[:, 0], points[:, 1], color=PALETTE[index], linewidth=0.9, label=label)
-    ax.plot(*points[0], marker="o", color=PALETTE[index], markersize=4, linestyle="none")
 
 
 @figure
@@ -38,9 +17,9 @@ def spiral(results: dict[str, Any]) -> Figure:
     fig, axes = panels(2, width=3.6, height=3.4)
     kinds = ((found, 0, "multiplicative weights"), (cure, 1, "extragradient"))
     for ax, (result, index, name) in zip(axes, kinds, strict=True):
-        simplex(ax, ("rock", "scissors", "paper"))
-        path_in_simplex(ax, result.series["path"][:250], index=index, label=name)
-        ax.plot(*(np.full(3, 1 / 3) @ CORNERS), marker="*", markersize=9, color=PALETTE[6], linestyle="none")
+        triangle(ax, ("rock", "scissors", "paper"))
+        path(ax, result.series["path"][:250], index=index)
+        star(ax, np.full(3, 1 / 3))
         ax.set_title(f"{name}, η = ½", pad=14)
     return fig
 
@@ -93,22 +72,22 @@ def factors(results: dict[str, Any]) -> Figure:
 def who_passes(results: dict[str, Any]) -> Figure:
     """A table: ten methods on F1, F2, F3 and F8; the gaps of the last policies and of their mean in either game."""
     series = results["passes_and_fails"].series
-    gaps, expected = series["gaps"], series["expected"]
+    gaps, expected, names, columns, level = (series[x] for x in ("gaps", "expected", "names", "columns", "level"))
     fig, axes = panels(4, width=2.6, height=4.2)
     for ax, table, game in zip(axes, gaps, ("F1", "F2", "F3", "F8"), strict=True):
-        passed = table < LEVEL
+        passed = table < level
         shade = np.where(passed[..., None], [0.80, 0.90, 0.96], [0.98, 0.88, 0.80])
         ax.imshow(shade, aspect="auto")
         for (row, column), gap in np.ndenumerate(table):
             text = f"{gap:.2g}" if gap >= 1e-3 else f"{gap:.0e}" if gap > 1e-14 else "0"
             unsure = np.isnan(expected[row, column])
             ax.text(column, row, text, ha="center", va="center", fontsize=6.5, style="italic" if unsure else "normal")
-        ax.set_xticks(range(4), COLUMNS, rotation=60, ha="right", fontsize=7)
-        ax.set_yticks(range(len(ROWS)), list(ROWS) if ax is axes[0] else [""] * len(ROWS), fontsize=7)
+        ax.set_xticks(range(4), columns, rotation=60, ha="right", fontsize=7)
+        ax.set_yticks(range(len(names)), names if ax is axes[0] else [""] * len(names), fontsize=7)
         ax.tick_params(length=0)
         ax.grid(visible=False)
         ax.set_title(game)
         for side in ("left", "bottom"):
             ax.spines[side].set_visible(False)
-    fig.supxlabel("gaps below 0.005 (blue) pass; italics: the theory says nothing", fontsize=8)
+    fig.supxlabel(f"gaps below {level:g} (blue) pass; italics: the theory says nothing", fontsize=8)
     return fig

@@ -4,9 +4,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from figures.style import band, figure, measured, palette, panels, theory
+from lab.inference.budget import PER_CHECK
 
 # The same index, hence colour and mark, for a loss in every figure.
 ROBUST, PLAIN, CONSERVATIVE, OTHER = 0, 1, 2, 3
+
+DRAWN = "95 % intervals"  # of the medians over data sets, which only figures use; the judges' intervals are far wider
 
 
 def _medians(ax, result, *, index, label):
@@ -43,8 +46,9 @@ def estimation_error(results) -> Figure:
         _level(ax, height, index=index)
         _medians(ax, controls[control], index=index, label=label)
     ax.set(
-        xscale="log", yscale="log", xlabel="pairs", ylabel="error in the norm of the features", title="flip rate 0.2"
-    )
+        xscale="log", yscale="log", xlabel="pairs", ylabel="error in the norm of the features",
+        title=f"flip rate 0.2; bars: {DRAWN} of medians",
+    )  # fmt: skip
     ax.set_ylim(top=4)
     ax.legend(ncols=2, loc="upper right", fontsize=6.5)
     limit = results["error_against_predicted_limit"].series
@@ -61,7 +65,8 @@ def estimation_error(results) -> Figure:
             ax, [assumed], s["median"][[largest]], s["median_low"][[largest]], s["median_high"][[largest]], index=index,
             label=f"measured, {int(s['sizes'][largest]):,} pairs, {assumed:g} assumed",
         )  # fmt: skip
-    ax.set(xlabel="assumed flip rate", ylabel="error in the norm of the features", title="the true rate is 0.2")
+    ax.set(xlabel="assumed flip rate", ylabel="error in the norm of the features")
+    ax.set_title(f"the true rate is 0.2; bars: {DRAWN} of medians")
     ax.legend()
     return fig
 
@@ -92,6 +97,7 @@ def price_of_flips(results) -> Figure:
     )
     theory(ax, rate, 1 / (1 - 2 * rate), index=ROBUST, label=r"$1/(1-2\varepsilon)$")
     ax.set(yscale="log", xlabel="flip rate", ylabel="standard error, with flips over without")
+    ax.set_ylim(top=300)  # room for the legend
     ax.legend()
     return fig
 
@@ -104,16 +110,17 @@ def regret(results) -> Figure:
         (
             axes[0],
             "reward_gap_against_size",
-            "root mean square of four, median",
-            "reward gap (signed: negative half of the time)",
+            "root mean square of four",
+            "reward gap (negative half of the time)",
         ),
-        (axes[1], "regularised_gap_against_size", "mean of four, median", "KL-regularised gap"),
+        (axes[1], "regularised_gap_against_size", "mean of four", "KL-regularised gap"),
     ):
         found = results[name]
         theory(ax, found.series["sizes"], found.series["theory"], index=ROBUST, label="sandwich")
         _medians(ax, found, index=ROBUST, label=label)
         _medians(ax, found.controls["the conservative loss"], index=CONSERVATIVE, label="conservative loss")
-        ax.set(xscale="log", yscale="log", xlabel="pairs", ylabel="gap, flip rate 0.2", title=title)
+        ax.set(xscale="log", yscale="log", xlabel="pairs", ylabel="gap, flip rate 0.2")
+        ax.set_title(f"{title}\nbars: {DRAWN} of medians")
         ax.legend()
     return fig
 
@@ -133,7 +140,9 @@ def real_choices(results) -> Figure:
         theory(ax, rates, result.series["limit"], index=index)
         measured(ax, rates, result.estimate, result.low, result.high, index=index, label=label)
     ax.set(xlabel="planted flip rate", ylabel="recovered share of the clean margins", ylim=(0, 1.3), xticks=rates)
-    ax.set_title("2,929 choices; lines: fit to expected labels")
+    ax.set_title(
+        f"2,929 choices; lines: fit to expected labels\nbars: medians, at the check's error level of {PER_CHECK:.0e}"
+    )
     ax.legend(loc="lower left")
     series = results["robust_closer_at_any_size"].series
     ax = axes[1]
@@ -142,11 +151,15 @@ def real_choices(results) -> Figure:
         band(ax, choices, series[f"{name}_low"], series[f"{name}_high"], index=index)
         measured(ax, choices, series[name], series[f"{name}_low"], series[f"{name}_high"], index=index, label=name)
     ax.axvline(
-        series["crossover"][0], color="black", linewidth=0.8, linestyle=":", label="predicted crossover (mean squares)"
+        series["crossover"][0],
+        color="black",
+        linewidth=0.8,
+        linestyle=":",
+        label="predicted crossover\nof mean squares",
     )
     ax.set(
         xscale="log", yscale="log", xlabel="choices (people resampled)", ylabel="median squared error / squared truth"
     )
-    ax.set_title("flip rate 0.3: when correcting pays")
-    ax.legend()
+    ax.set_title(f"flip rate 0.3: when correcting pays\nbars and bands: {DRAWN} of medians")
+    ax.legend(loc="upper right")
     return fig

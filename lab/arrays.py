@@ -7,6 +7,7 @@ is tracing there is nothing to look at, and the checks step aside.
 
 import math
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,11 @@ def _native(x: Any, xp: Any) -> bool:
 
 def _in(xp: Any, x: Any) -> Any:
     return x if _native(x, xp) else xp.asarray(x)
+
+
+def beside(x: Any, axes: int = 1) -> Any:
+    """x (...) as (..., 1): ready to multiply arrays (..., d), `axes` of them; a number stays a number."""
+    return x[(..., *(None,) * axes)] if getattr(x, "ndim", 0) else x
 
 
 def softplus(x: Real) -> Float[Array, "..."]:
@@ -137,21 +143,59 @@ def check_flip_rate(flip_rate: Any, *, name: str = "flip_rate") -> None:
     check_between(0.0, 0.5, open_high=True, **{name: flip_rate})
 
 
+def check_logs(**named: Any) -> None:
+    """Raise ValueError naming the first argument that holds a NaN or +∞, or no number but −∞ along its last axis.
+
+    −∞ is the logarithm of an impossible outcome; some outcome must be possible.
+    """
+
+    def possible(x: Any, xp: Any) -> Any:
+        return (x < xp.inf) & xp.any(x > -xp.inf, axis=-1, keepdims=True)
+
+    for name, x in named.items():
+        _refuse(name, x, possible, "must be finite or −∞, and not −∞ throughout the last axis")
+
+
 def check_same_shape(**named: Any) -> None:
     """Raise ValueError unless all arguments have one shape."""
-    shapes = {name: tuple(getattr(x, "shape", ())) for name, x in named.items()}
+    shapes = _shapes(named)
     if len(set(shapes.values())) > 1:
-        raise ValueError("shapes must agree: " + ", ".join(f"{name} has {shape}" for name, shape in shapes.items()))
+        raise ValueError(f"shapes must agree: {_listed(shapes)}")
 
 
 def check_broadcast(**named: Any) -> None:
     """Raise ValueError unless the arguments' shapes broadcast together."""
-    shapes = {name: tuple(getattr(x, "shape", ())) for name, x in named.items()}
+    shapes = _shapes(named)
+    if not _broadcast(shapes.values()):
+        raise ValueError(f"shapes must broadcast: {_listed(shapes)}")
+
+
+def check_last_axis(axis: str, **named: Any) -> None:
+    """Raise ValueError unless the last axes have one length, at least 1, and the axes before them broadcast.
+
+    `axis` says what the last axis holds.
+    """
+    shapes = _shapes(named)
+    lengths = {shape[-1] if shape else 0 for shape in shapes.values()}
+    if len(lengths) > 1 or 0 in lengths or not _broadcast(shape[:-1] for shape in shapes.values()):
+        alike = " of one length, with axes before it that broadcast" if len(shapes) > 1 else ""
+        raise ValueError(f"{_listed(shapes)}: needs a last axis of {axis}, at least 1{alike}")
+
+
+def _shapes(named: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(x.shape) if hasattr(x, "shape") else np.shape(x) for name, x in named.items()}
+
+
+def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} has {shape}" for name, shape in shapes.items())
+
+
+def _broadcast(shapes: Iterable[tuple[int, ...]]) -> bool:
     try:
-        np.broadcast_shapes(*shapes.values())
+        np.broadcast_shapes(*shapes)
     except ValueError:
-        listed = ", ".join(f"{name} has {shape}" for name, shape in shapes.items())
-        raise ValueError(f"shapes must broadcast: {listed}") from None
+        return False
+    return True
 
 
 def _refuse(name: str, x: Any, legal: Any, text: str) -> None:

@@ -8,7 +8,6 @@ from typing import Annotated, NoReturn
 import typer
 
 app = typer.Typer(
-    help="Claims of papers, checked where the truth is known.",
     epilog="Start with `lab papers`, then `lab check --profile quick`. "
     "LAB_HOME names the folder of results (default: results/).",
     add_completion=False,
@@ -25,7 +24,8 @@ Names = Annotated[
 ]
 Papers = Annotated[list[str] | None, typer.Argument(metavar="[PAPER]...", help="Papers; all when left out.")]
 Errata = Annotated[
-    bool, typer.Option("--errata", help="Only claims that fail as printed: counterexample, correction, command.")
+    bool,
+    typer.Option("--errata", help="Only claims that fail, printed or a reading of ours: counterexample, correction."),
 ]
 Effort = Annotated[
     str,
@@ -38,6 +38,25 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line for e
 Markdown = Annotated[bool, typer.Option("--markdown", help="The table in Markdown.")]
 SkipMissing = Annotated[bool, typer.Option("--skip-missing", help="Leave out checks whose data are not installed.")]
 Force = Annotated[bool, typer.Option("--force", help="Run everything again, also what has a current result.")]
+
+
+def _version(wanted: bool) -> bool:
+    if wanted:
+        import lab
+
+        print(f"lab {lab.__version__}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Claims of papers, checked where the truth is known."""
+
 
 # A command returns what it prints, with an exit code where that is not always 0; `main` prints it.
 Answer = tuple[str, int]
@@ -53,8 +72,9 @@ def papers() -> Answer:
 
     lines = []
     for paper in catalogue.load().values():
-        failing = sum(claim.expected == "fails" for claim in paper.claims)
-        errata = f", {failing} expected to fail as printed" if failing else ""
+        failing = [claim.source for claim in paper.claims if claim.expected == "fails"]
+        each = [f"{failing.count(source)} {words}" for source, words in catalogue.SOURCES.items() if source in failing]
+        errata = f"; expected to fail: {', '.join(each)}" if failing else ""
         arxiv = f", {paper.preprint}" if paper.preprint else ""
         lines.append(f"{paper.slug}: {paper.title}")
         lines.append(f"    {_authors(paper.authors)}, {paper.year}{arxiv}; {len(paper.claims)} claims{errata}")
@@ -80,7 +100,8 @@ def claims(names: Names = None, errata: Errata = False) -> Answer:
 
     lines = []
     for claim in catalogue.select(catalogue.load(names=names or []), names or []):
-        fails = f"  [expected to fail as printed; corrected: {claim.corrected}]" if claim.corrected else ""
+        said = catalogue.SOURCES[claim.source]
+        fails = f"  [expected to fail {said}; corrected: {claim.corrected}]" if claim.corrected else ""
         lines.append(f"{claim.id} ({claim.place}){fails}")
         statement = " ".join(claim.statement.split())
         lines.append(textwrap.fill(statement, 100, initial_indent="    ", subsequent_indent="    "))
@@ -107,8 +128,10 @@ def check(
       lab check rdpo --profile quick
       lab check bvpo/optimal-weight --json | jq .interval
     """
-    from lab.ledger import threads
+    from lab.ledger import errors, threads
 
+    if json and markdown:
+        raise errors.LabError("--json and --markdown exclude each other")
     threads.single_threaded()
     from lab.ledger import engine, lines, table
     from lab.ledger.progress import bar
@@ -184,9 +207,10 @@ def figures(
     known = catalogue.load()
     for name in papers or []:
         if name not in known:
-            near = errors.suggestion(name, known)
+            near = errors.suggestion(name.partition("/")[0], known)
             raise errors.UnknownName(f"no paper is named {name!r}{near}; `lab papers` lists all")
-    drawn = importlib.import_module("figures.draw").draw(list(papers or known), home=None, out=out)
+    draw = importlib.import_module("figures.draw")
+    drawn = draw.draw(papers or [slug for slug in known if draw.has_figures(slug)], home=None, out=out)
     return "\n".join(str(file) for file in drawn), 0
 
 
@@ -204,23 +228,33 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         text, code = answer if isinstance(answer, tuple) else ("", answer or 0)
         if code == 130:  # the parser's word for an interruption; older versions abort
             raise KeyboardInterrupt
-        if text:
-            print(text)
-        sys.stdout.flush()
+        _print(text)
     except LabError as problem:
         _leave(2, str(problem))
     except (KeyboardInterrupt, typer.Abort):
         _leave(130, "interrupted; finished results are kept, and the same command goes on from there")
-    except BrokenPipeError:
-        # The reader went away (`lab check | head`); keep Python from finding that out again when it closes the pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except Exception as problem:
         # A mistake in the call, as the parser reports it; anything else is a defect and keeps its traceback.
         if not hasattr(problem, "format_message"):
             raise
         _leave(2, f"{problem.format_message()} (`lab --help` and `lab COMMAND --help` say what there is)")
     sys.exit(code)
+
+
+def _print(text: str) -> None:
+    """Print an answer, also where some of its letters do not exist; leave with a code when it cannot be written."""
+    if not text or sys.stdout is None:
+        return
+    try:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="replace")
+        print(text, flush=True)
+    except OSError as problem:
+        # Keep Python from finding that out again when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(problem, BrokenPipeError):  # the reader went away (`lab check | head`)
+            sys.exit(141)
+        _leave(2, f"the answer cannot be written: {problem.strerror}")
 
 
 def _leave(code: int, line: str) -> NoReturn:

@@ -6,15 +6,32 @@ Sources: `dpo-background` (KL-regularised optimum, implicit reward), `rdpo` (log
 
 from jaxtyping import Float
 
-from lab.arrays import Array, Real, check_finite, check_positive, floats, log_softmax, logsumexp, namespace
+from lab.arrays import (
+    Array,
+    Real,
+    beside,
+    check_between,
+    check_broadcast,
+    check_finite,
+    check_last_axis,
+    check_logs,
+    check_positive,
+    floats,
+    is_traced,
+    log_softmax,
+    logsumexp,
+    namespace,
+)
 
 
 def tabular(logits: Float[Array, "... actions"]) -> Float[Array, "... actions"]:
     r"""Log-probabilities of the softmax policy, $\log\pi(a) = z_a - \log\sum_b e^{z_b}$.
 
-    A logit of −∞ removes an action. Raises ValueError if a logit is NaN or +∞.
+    A logit of −∞ removes an action. Raises ValueError if a logit is NaN or +∞, or no action is left.
     """
-    _check_logs(logits=logits)
+    (logits,) = floats(logits)
+    check_last_axis("actions", logits=logits)
+    check_logs(logits=logits)
     return log_softmax(logits)
 
 
@@ -26,25 +43,33 @@ def log_linear(
 ) -> Float[Array, "... actions"]:
     r"""Log-probabilities of $\pi_\theta(a) \propto \pi_0(a)\, e^{\phi(a)^\top\theta}$.
 
-    `reference` holds $\log\pi_0$ (uniform when left out). Raises ValueError unless all is finite (`reference`: or −∞).
-    Source: `rdpo`, setting.
+    `reference` holds $\log\pi_0$ (uniform when left out). Raises ValueError unless all is finite (`reference`: or −∞)
+    and the shapes agree: features with features, actions with actions. Source: `rdpo`, setting.
     """
     theta, features = floats(theta, features)
+    if features.ndim < 2 or 0 in features.shape[-2:]:
+        raise ValueError(f"features has {tuple(features.shape)}: needs axes of actions and features, at least 1 each")
+    check_last_axis("features", theta=theta, **{"features[..., 0, :]": features[..., 0, :]})
     check_finite(theta=theta, features=features)
-    if reference is not None:
-        _check_logs(reference=reference)
     xp = namespace(theta, features)
     scores = xp.sum(features * theta[..., None, :], axis=-1)
-    return log_softmax(scores if reference is None else scores + reference)
+    if reference is None:
+        return log_softmax(scores)
+    scores, reference = floats(scores, reference)
+    check_last_axis("actions", **{"features · theta": scores}, reference=reference)
+    check_logs(reference=reference)
+    return log_softmax(scores + reference)
 
 
 def kl_divergence(log_p: Float[Array, "... actions"], log_q: Float[Array, "... actions"]) -> Float[Array, "..."]:
     r"""$\mathrm{KL}(p\|q) = \sum_a p(a)\,[\log p(a) - \log q(a)]$ in nats; actions with $p(a)=0$ contribute nothing.
 
-    Raises ValueError for log-probabilities that are NaN or +∞.
+    Raises ValueError unless both are logarithms of probabilities, −∞ allowed, that sum to 1 up to a hundredth (or the
+    dtype's rounding), over the same number of actions.
     """
-    _check_logs(log_p=log_p, log_q=log_q)
     log_p, log_q = floats(log_p, log_q)
+    check_last_axis("actions", log_p=log_p, log_q=log_q)
+    _check_normalised(log_p=log_p, log_q=log_q)
     xp = namespace(log_p, log_q)
     present = log_p > -xp.inf
     difference = xp.where(present, log_p, xp.zeros_like(log_p)) - xp.where(present, log_q, xp.zeros_like(log_q))
@@ -56,11 +81,13 @@ def implicit_reward(
 ) -> Float[Array, "..."]:
     r"""$\beta\,\log[\pi(a)/\pi_{ref}(a)]$: the reward, up to a constant a prompt, whose optimum is $\pi$.
 
-    Raises ValueError if beta is not positive, or a log-probability not finite. Source: `dpo-background`, B3.
+    Raises ValueError if beta is not positive, a log-probability not finite, or the shapes do not broadcast.
+    Source: `dpo-background`, B3.
     """
-    check_positive(beta=beta)
-    check_finite(log_p=log_p, log_reference=log_reference)
     log_p, log_reference, beta = floats(log_p, log_reference, beta)
+    check_positive(beta=beta)
+    check_broadcast(log_p=log_p, log_reference=log_reference, beta=beta)
+    check_finite(log_p=log_p, log_reference=log_reference)
     return beta * (log_p - log_reference)
 
 
@@ -69,19 +96,24 @@ def regularised_optimum(
 ) -> Float[Array, "... actions"]:
     r"""Log-probabilities of $\pi^* \propto \pi_{ref}\, e^{r/\beta}$, the maximiser of `regularised_value`.
 
-    `beta` may carry batch dimensions. Raises ValueError if beta is not positive, a reward not finite, or a
-    log-probability of the reference NaN or +∞. Source: `dpo-background`, B1.
+    `beta` may carry batch dimensions. Raises ValueError if beta is not positive, a reward not finite, a log-probability
+    of the reference NaN or +∞ (or all −∞), or the shapes do not agree. Source: `dpo-background`, B1.
     """
-    return log_softmax(_tilted(reward, log_reference, beta))
+    return log_softmax(_tilted(*floats(reward, log_reference, beta)))
 
 
 def optimal_value(
     reward: Float[Array, "... actions"], log_reference: Float[Array, "... actions"], *, beta: Real
 ) -> Float[Array, "..."]:
-    r"""$\max_\pi J(\pi) = \beta\log\sum_a \pi_{ref}(a)\,e^{r(a)/\beta}$. Source: `dpo-background`, B1."""
-    tilted = logsumexp(_tilted(reward, log_reference, beta))
-    tilted, beta = floats(tilted, beta)
-    return beta * tilted
+    r"""$\max_\pi J(\pi) = \beta\log\sum_a \pi_{ref}(a)\,e^{r(a)/\beta}$.
+
+    Raises ValueError as `regularised_optimum`, and unless the reference's probabilities sum to 1.
+    Source: `dpo-background`, B1.
+    """
+    reward, log_reference, beta = floats(reward, log_reference, beta)
+    tilted = _tilted(reward, log_reference, beta)
+    _check_normalised(log_reference=log_reference)
+    return beta * logsumexp(tilted)
 
 
 def regularised_value(
@@ -91,24 +123,37 @@ def regularised_value(
     *,
     beta: Real,
 ) -> Float[Array, "..."]:
-    r"""$J(\pi) = \mathbb{E}_\pi r - \beta\,\mathrm{KL}(\pi\|\pi_{ref})$. Source: `dpo-background`, B1."""
+    r"""$J(\pi) = \mathbb{E}_\pi r - \beta\,\mathrm{KL}(\pi\|\pi_{ref})$.
+
+    Raises ValueError if beta is not positive or a reward not finite, and as `kl_divergence`.
+    Source: `dpo-background`, B1.
+    """
+    log_p, reward, log_reference, beta = floats(log_p, reward, log_reference, beta)
     check_positive(beta=beta)
+    check_last_axis("actions", log_p=log_p, reward=reward, log_reference=log_reference)
+    check_broadcast(beta=beta, **{"reward[..., 0]": reward[..., 0]})
     check_finite(reward=reward)
-    log_p, reward, beta = floats(log_p, reward, beta)
     xp = namespace(log_p, reward)
     return xp.sum(xp.exp(log_p) * reward, axis=-1) - beta * kl_divergence(log_p, log_reference)
 
 
-def _tilted(reward: Array, log_reference: Array, beta: Real) -> Array:
+def _tilted(reward: Array, log_reference: Array, beta: Array) -> Array:
+    """Unnormalised log-probabilities of the optimum."""
     check_positive(beta=beta)
+    check_last_axis("actions", reward=reward, log_reference=log_reference)
+    check_broadcast(beta=beta, **{"reward[..., 0]": reward[..., 0]})
     check_finite(reward=reward)
-    _check_logs(log_reference=log_reference)
-    reward, log_reference, beta = floats(reward, log_reference, beta)
-    return log_reference + reward / (beta[..., None] if beta.ndim else beta)
+    check_logs(log_reference=log_reference)
+    return log_reference + reward / beside(beta)
 
 
-def _check_logs(**named: Array) -> None:
-    """Raise ValueError naming the first argument that holds a NaN or +∞; −∞ stands for an impossible action."""
+def _check_normalised(**named: Array) -> None:
+    """Raise ValueError naming the first argument that does not hold logarithms of probabilities along its last axis."""
     for name, x in named.items():
-        xp = namespace(x)
-        check_finite(**{name: xp.where(x == -xp.inf, xp.zeros_like(x), x)})
+        check_logs(**{name: x})
+        if not is_traced(x):
+            xp = namespace(x)
+            # A hundredth finds probabilities or logits passed as logarithms; half precision rounds by more than that.
+            slack = max(0.01, 8 * float(xp.finfo(x.dtype).eps))
+            check_between(-xp.inf, slack, **{name: x})
+            check_between(1.0 - slack, 1.0 + slack, **{f"sum of exp({name})": xp.sum(xp.exp(x), axis=-1)})

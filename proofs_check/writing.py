@@ -15,14 +15,17 @@ Names = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Draft:
-    """A certificate to be written to `certificates/SLUG/NAME.toml`. `verdict` is what it proves of its claims."""
+    """A certificate to be written to `certificates/SLUG/NAME.toml`, or to `certificates/lemmas/` for several papers.
+
+    `verdict` is what it proves of its claims, `part` what of them when that is not all: one text, or one by claim.
+    """
 
     name: str
     claims: Sequence[str]
     statement: str
     steps: Sequence[dict[str, Any]]
     assumes: str = ""
-    part: str = ""
+    part: str | Names = ""
     verdict: str = "holds"
     symbols: Names = field(default_factory=dict)
     indexed: Names = field(default_factory=dict)
@@ -88,30 +91,37 @@ def _value(x: Any) -> str:
 
 
 def identity(says: str, left: str, right: str, **more: Any) -> dict[str, Any]:
+    """Left = right; `right` may be a form that SymPy puts into words (`deriving`)."""
     return {"kind": "identity", "says": says, "left": left, "right": right, **more}
 
 
 def inequality(
     name: str, says: str, value: str, *terms: dict[str, Any], strict: bool = False, **more: Any
 ) -> dict[str, Any]:
+    """A value is not negative, or `strict`ly positive: it is the sum of these terms, and of a `gram` form if given."""
     claim = {"positive" if strict else "nonnegative": value}
     given = {"terms": list(terms)} if terms else {}
     return {"kind": "inequality", "name": name, "says": says, **claim, **given, **more}
 
 
 def minimum(name: str, says: str, value: str, variable: str, point: str, *terms: dict[str, Any]) -> dict[str, Any]:
+    """A value is not negative: it is 0 at the point, and its slope is (variable − point) times the sum of the terms."""
     where = {"variable": variable, "point": point, "terms": list(terms)}
     return {"kind": "minimum", "name": name, "says": says, "nonnegative": value, **where}
 
 
 def monotone(name: str, says: str, value: str, variable: str, point: str, *terms: dict[str, Any]) -> dict[str, Any]:
+    """A value is not negative beyond the point: it is 0 there, and its slope is the sum of the terms."""
     return minimum(name, says, value, variable, point, *terms) | {"kind": "monotone"}
 
 
 def induction(
     name: str, says: str, value: str, index: str, start: Names, following: Names, *terms: dict[str, Any], **more: Any
 ) -> dict[str, Any]:
-    """For an index from 0 on: the state at 0, and the state that follows."""
+    """A value is not negative for an index from 0 on: the state at 0, the state that follows, and what it grows by.
+
+    `more` names facts: what it `begins` with, the share that it `keeps`, what limits the index (`as_long_as`).
+    """
     state = {"index": index, "start": dict(start), "next": dict(following)}
     given = {"terms": list(terms)} if terms else {}
     return {"kind": "induction", "name": name, "says": says, "nonnegative": value, **state, **given, **more}
@@ -140,6 +150,7 @@ def positive(name: str, expression: str, because: str = "", case: str = "") -> d
 
 
 def nonnegative(name: str, expression: str, because: str = "", case: str = "") -> dict[str, str]:
+    """An assumption that allows zero."""
     return {"name": name, "nonnegative": expression} | _said(because, case)
 
 

@@ -105,6 +105,16 @@ def test_python_numbers_take_the_dtype_and_the_library_of_the_arrays():
     assert arrays.floats(1, 2)[0].dtype == np.float64
 
 
+@LIBRARIES
+def test_numbers_stand_beside_the_axes_they_multiply(library):
+    weight, points = library(np.array([2.0, 3.0])), library(np.ones((2, 5, 4)))
+    assert arrays.beside(weight).shape == (2, 1)
+    np.testing.assert_array_equal((arrays.beside(weight, axes=2) * points)[:, 4, 3], [2.0, 3.0])
+    assert arrays.beside(library(np.array(2.0))).shape == ()
+    assert arrays.beside(0.5) == 0.5
+    assert value(arrays.beside(rounded(np.ones(3)))).shape == (3, 1)
+
+
 def test_a_numpy_constant_yields_to_the_other_library():
     for x in (jnp.ones(2), torch.ones(2, dtype=torch.float64)):
         assert all(type(y) is type(x) for y in arrays.floats(np.ones(2), x))
@@ -156,3 +166,29 @@ def test_shapes_are_checked_even_while_tracing():
     with pytest.raises(ValueError, match=r"shapes must broadcast: a has \(2,\), b has \(3,\)"):
         jax.jit(lambda a, b: arrays.check_broadcast(a=a, b=b))(jnp.zeros(2), jnp.zeros(3))
     arrays.check_broadcast(a=np.zeros((4, 1)), b=np.zeros(3), c=0.5)
+
+
+@LIBRARIES
+def test_last_axes_must_agree(library):
+    def check(*shapes):
+        arrays.check_last_axis("actions", **{f"x{i}": library(np.zeros(shape)) for i, shape in enumerate(shapes)})
+
+    check((3,), (2, 3), (4, 1, 3))
+    for shapes in [((3,), (1,)), ((2, 3), (4, 3)), ((0,), (0,)), ((), (3,))]:
+        with pytest.raises(ValueError, match=r"x0 has .*, x1 has .*: needs a last axis of actions, at least 1 of one"):
+            check(*shapes)
+    with pytest.raises(ValueError, match=r"^x0 has \(2, 0\): needs a last axis of actions, at least 1$"):
+        check((2, 0))
+    with pytest.raises(ValueError, match=r"a has \(2,\), b has \(1,\)"):
+        arrays.check_same_shape(a=[1.0, 2.0], b=[1.0])
+
+
+@LIBRARIES
+def test_logarithms_of_something_possible(library):
+    arrays.check_logs(x=library(np.array([[0.0, -np.inf], [-3.0, 2.0]])))
+    for bad in (np.nan, np.inf, -np.inf):
+        with pytest.raises(
+            ValueError, match=rf"x = {bad:g} .*must be finite or −∞, and not −∞ throughout the last axis"
+        ):
+            arrays.check_logs(x=library(np.array([[0.0, 1.0], [bad, -np.inf]])))
+    arrays.check_logs(x=rounded(np.array([0.0, -np.inf])))

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from lab import policies
 from tests.libraries import assert_libraries_agree
+from tests.unannotated import assert_refused, unannotated
 
 rewards = arrays(float, (5,), elements=st.floats(-20, 20))
 betas = st.floats(0.1, 10)
@@ -22,11 +23,15 @@ def random(seed: int = 0, shape: tuple[int, ...] = (3, 5)) -> tuple[np.ndarray, 
 def test_every_function_on_all_libraries():
     reward, log_p, log_q = random()
     assert_libraries_agree(policies.tabular, reward)
-    assert_libraries_agree(policies.kl_divergence, log_p, log_q)
+    # Through logits, which may move freely: what is no logarithm of probabilities is refused.
+    assert_libraries_agree(lambda x, y: policies.kl_divergence(*map(policies.tabular, (x, y))), log_p, log_q)
     assert_libraries_agree(policies.implicit_reward, log_p, log_q, beta=0.3)
     assert_libraries_agree(policies.regularised_optimum, reward, log_q, beta=0.3)
-    assert_libraries_agree(policies.optimal_value, reward, log_q, beta=0.3)
-    assert_libraries_agree(policies.regularised_value, log_p, reward, log_q, beta=0.3)
+    assert_libraries_agree(lambda r, y: policies.optimal_value(r, policies.tabular(y), beta=0.3), reward, log_q)
+    assert_libraries_agree(
+        lambda x, r, y: policies.regularised_value(policies.tabular(x), r, policies.tabular(y), beta=0.3),
+        log_p, reward, log_q,
+    )  # fmt: skip
     rng = np.random.default_rng(1)
     assert_libraries_agree(policies.log_linear, rng.normal(size=2), rng.normal(size=(3, 4, 2)))
 
@@ -161,3 +166,81 @@ def test_an_impossible_action_of_the_reference_stays_impossible():
     reference = np.array([0.0, -np.inf])
     assert np.exp(policies.regularised_optimum(np.array([0.0, 9.0]), reference, beta=1.0)).tolist() == [1.0, 0.0]
     assert policies.log_linear(np.ones(1), np.ones((2, 1)), reference=reference).tolist() == [0.0, -np.inf]
+
+
+WRONG_SHAPES = {
+    "features": (policies.log_linear, [(1,), (4, 3)], r"theta has \(1,\), features\[\.\.\., 0, :\] has \(3,\)"),
+    "no actions": (policies.log_linear, [(3,), (3,)], r"features has \(3,\): needs axes of actions and features"),
+    "reference": (
+        lambda t, f, r: policies.log_linear(t, f, reference=r),
+        [(3,), (4, 3), (1,)],
+        r"features · theta has \(4,\), reference has \(1,\): needs a last axis of actions",
+    ),
+    "divergence": (
+        policies.kl_divergence,
+        [(3,), (1,)],
+        r"log_p has \(3,\), log_q has \(1,\): needs a last axis of ac",
+    ),
+    "prompts": (policies.kl_divergence, [(2, 3), (4, 3)], r"with axes before it that broadcast"),
+    "reward": (
+        lambda p, q: policies.implicit_reward(p, q, beta=1.0),
+        [(3,), (2,)],
+        r"shapes must broadcast: log_p has \(3,\), log_reference has \(2,\)",
+    ),
+    "optimum": (lambda r, q: policies.regularised_optimum(r, q, beta=1.0), [(3,), (1,)], r"reward has \(3,\)"),
+    "best value": (lambda r, q: policies.optimal_value(r, q, beta=1.0), [(3,), (2,)], r"reward has \(3,\)"),
+    "beta": (
+        lambda r, q, b: policies.regularised_optimum(r, q, beta=b + 1.0 if hasattr(b, "shape") else [1.0, 1.0]),
+        [(3, 2), (3, 2), (2,)],
+        r"shapes must broadcast: beta has \(2,\), reward\[\.\.\., 0\] has \(3,\)",
+    ),
+    "value": (lambda p, r, q: policies.regularised_value(p, r, q, beta=1.0), [(3,), (1,), (3,)], r"reward has \(1,\)"),
+    "a number": (policies.tabular, [()], r"logits has \(\): needs a last axis of actions, at least 1"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SHAPES)
+def test_shapes_that_do_not_agree_are_refused(name):
+    call, shapes, message = WRONG_SHAPES[name]
+    assert_refused(call, *map(np.zeros, shapes), match=message)
+    with unannotated(), pytest.raises(ValueError, match=message):
+        jax.jit(call)(*(jax.numpy.zeros(shape) for shape in shapes))
+
+
+def test_no_actions_are_refused():
+    for call in (policies.tabular, lambda x: policies.kl_divergence(x, x)):
+        assert_refused(call, np.empty((2, 0)), match=r"has \(2, 0\).*: needs a last axis of actions, at least 1")
+
+
+def test_what_is_no_logarithm_of_probabilities_is_refused():
+    even = np.full(2, 0.5)
+    assert_refused(policies.kl_divergence, even, even, match=r"log_p = 0\.5 .*must lie in \[-inf, 0\.01\]")
+    assert_refused(policies.kl_divergence, np.log(even), even, match=r"log_q = 0\.5")
+    assert_refused(policies.kl_divergence, -even, np.log(even), match=r"sum of exp\(log_p\) = 1\.21.*\[0\.99, 1\.01\]")
+    value = lambda r, q: policies.optimal_value(r, q, beta=1.0)  # noqa: E731
+    assert_refused(value, even, -even, match=r"sum of exp\(log_reference\) = 1\.21")
+    half = np.log(np.full(3, 1 / 3)).astype(np.float16)
+    assert policies.kl_divergence(half, half) == 0
+
+
+def test_policies_without_a_possible_action_are_refused():
+    nothing, message = np.full((1, 2), -np.inf), r"= -inf .*not −∞ throughout the last axis"
+    assert_refused(policies.tabular, nothing, match="logits " + message)
+    assert_refused(policies.kl_divergence, nothing, nothing, match="log_p " + message)
+    reference = lambda q: policies.log_linear(np.ones(1), np.ones((2, 1)), reference=q)  # noqa: E731
+    assert_refused(reference, nothing, match="reference " + message)
+    optimum = lambda r, q: policies.regularised_optimum(r, q, beta=1.0)  # noqa: E731
+    assert_refused(optimum, np.zeros(2), nothing, match="log_reference " + message)
+
+
+def test_lists_are_arrays_and_everything_traces():
+    log_p = np.log([0.25, 0.75])
+    with unannotated():
+        assert policies.kl_divergence(log_p.tolist(), [np.log(0.5)] * 2) == pytest.approx(
+            0.25 * np.log(0.5) + 0.75 * np.log(1.5)
+        )
+        np.testing.assert_allclose(policies.tabular([0, 0]), np.log(0.5))
+        np.testing.assert_allclose(policies.log_linear([1.0], [[0.0], [0.0]], reference=log_p.tolist()), log_p)
+    many = jax.numpy.log(jax.numpy.asarray([[0.25, 0.75], [0.5, 0.5]]))
+    for function in (jax.jit(jax.vmap(policies.kl_divergence)), jax.jit(policies.kl_divergence)):
+        np.testing.assert_allclose(function(many, many[::-1]), policies.kl_divergence(many, many[::-1]), rtol=1e-12)

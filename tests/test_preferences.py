@@ -11,7 +11,10 @@ from hypothesis.extra.numpy import arrays
 
 from lab import preferences
 from lab.arrays import log_sigmoid, sigmoid
+from lab.ledger.findings import mean_equals
+from lab.ledger.judge import judge
 from tests.libraries import assert_libraries_agree
+from tests.unannotated import LIBRARIES, assert_refused, unannotated
 
 rewards = arrays(float, (4,), elements=st.floats(-30, 30))
 rates = st.floats(0.0, 0.49)
@@ -137,7 +140,7 @@ def test_what_is_no_probability_is_refused(wrong):
 def test_margins_that_are_not_finite_and_empty_rankings_are_refused():
     with pytest.raises(ValueError, match="margin = inf"):
         preferences.noisy_log_likelihood(np.array([0.0, np.inf]), flip_rate=0.1)
-    with pytest.raises(ValueError, match="at least one item"):
+    with pytest.raises(ValueError, match="needs a last axis of ranked items, at least 1"):
         preferences.plackett_luce(np.empty((2, 0)))
 
 
@@ -145,3 +148,80 @@ def test_rewards_that_are_not_finite_are_refused():
     for function in (preferences.bradley_terry, preferences.plackett_luce):
         with pytest.raises(ValueError, match="reward = nan"):
             function(np.array([0.0, np.nan]))
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.35])
+def test_random_flips_have_their_frequency_and_are_independent(rate):
+    """The judge decides, with a generator and with a key: the mean flip is ε, of two neighbours' product ε²."""
+    clean = np.arange(2) % 2 == 0
+
+    def from_generator(chunk):
+        return preferences.flip_at_random(np.random.default_rng([7, chunk]), np.tile(clean, (4096, 1)), flip_rate=rate)
+
+    def from_key(chunk):
+        keys = jax.random.split(jax.random.key(chunk), 4096)
+        draw = jax.jit(jax.vmap(lambda key: preferences.flip_at_random(key, jax.numpy.asarray(clean), flip_rate=rate)))
+        return np.asarray(draw(keys))
+
+    for draw in (from_generator, from_key):
+        for wrong, expected in ((0.0, "holds"), (0.05, "fails")):
+            found = judge(
+                (
+                    mean_equals(
+                        np.column_stack([flips, flips.all(axis=1)]),
+                        [rate + wrong, rate + wrong, rate**2 + wrong],
+                        within=0.02,
+                        low=0.0,
+                        high=1.0,
+                    )
+                    for flips in (draw(chunk) ^ clean for chunk in range(32))
+                ),
+                alpha=2e-7,
+            )
+            assert found.verdict == expected
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_random_flips_in_every_library(library):
+    won = np.arange(6).reshape(2, 3) % 2 == 0
+    found = preferences.flip_at_random(np.random.default_rng(3), library(won), flip_rate=0.4)
+    assert type(found) is type(library(won))
+    np.testing.assert_array_equal(found, won ^ (np.random.default_rng(3).random((2, 3)) < 0.4))
+    rates = np.array([0.0, 0.4, 0.0])
+    changed = preferences.flip_at_random(np.random.default_rng(3), library(won), flip_rate=library(rates)) ^ library(
+        won
+    )
+    assert not np.asarray(changed)[:, [0, 2]].any()
+    with pytest.raises(ValueError, match=r"flip_rate = 0\.5"):
+        preferences.flip_at_random(np.random.default_rng(0), library(won), flip_rate=0.5)
+    with pytest.raises(ValueError, match=r"flip_rate has \(4, 2, 3\): must broadcast to the shape of won, \(2, 3\)"):
+        preferences.flip_at_random(np.random.default_rng(0), library(won), flip_rate=library(np.full((4, 2, 3), 0.1)))
+    with pytest.raises(ValueError, match="shapes must broadcast"):
+        preferences.flip_at_random(np.random.default_rng(0), library(won), flip_rate=library(np.full(2, 0.1)))
+    with unannotated(), pytest.raises(ValueError, match=r"won has dtype .*float64: must hold truth values"):
+        preferences.flip_at_random(np.random.default_rng(0), library(won * 1.0), flip_rate=0.1)
+    with unannotated():
+        assert preferences.flip_at_random(np.random.default_rng(0), [True, False], flip_rate=0.0).tolist() == [
+            True,
+            False,
+        ]
+
+
+def test_shapes_that_do_not_broadcast_are_refused():
+    for function in (preferences.flipped, preferences.unflipped):
+        call = lambda p, e, function=function: function(p, flip_rate=e)  # noqa: E731
+        assert_refused(call, np.zeros(3), np.zeros(2), match=r"probability has \(3,\), flip_rate has \(2,\)")
+    call = lambda h, e: preferences.noisy_log_likelihood(h, flip_rate=e)  # noqa: E731
+    assert_refused(call, np.zeros(3), np.zeros(2), match=r"margin has \(3,\), flip_rate has \(2,\)")
+
+
+def test_lists_and_whole_numbers_are_numbers():
+    with unannotated():
+        np.testing.assert_allclose(preferences.bradley_terry([0, 0]), 0.5)
+        assert preferences.plackett_luce([0.0, 0.0]) == pytest.approx(np.log(0.5))
+        for library in LIBRARIES:
+            with pytest.raises(ValueError, match=r"its transpose − 1 = 1 "):
+                preferences.check_preference_matrix(library(np.array([[1, 0], [0, 1]])))
+        with pytest.raises(ValueError, match=r"preference_matrix has shape \(2,\): must be square"):
+            preferences.check_preference_matrix([0.5, 0.5])
+    assert_refused(preferences.bradley_terry, np.float64(1.0), match=r"reward has \(\): needs a last axis of actions")

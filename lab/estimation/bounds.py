@@ -12,31 +12,53 @@ from lab.objectives.logistic import dpo_curvature
 
 def least_curvature(margin: Real) -> Float[Array, "..."]:
     r"""$\gamma = \sigma(b)\sigma(-b) = 1/(2+e^{b}+e^{-b})$: least second derivative of the DPO loss on margins $|h|
-    \le b$."""
+    \le b$.
+
+    Raises ValueError for a negative margin.
+    """
     check_between(0.0, float("inf"), margin=margin)
     return dpo_curvature(margin, beta=1.0)
 
 
 def error_bound(
-    size: Real, *, dimension: Real, beta: Real, flip_rate: Real, margin: Real, delta: Real
+    size: Real,
+    *,
+    dimension: Real,
+    beta: Real,
+    flip_rate: Real,
+    margin: Real,
+    delta: Real,
+    penalty: Real = 0.0,
+    length: Real = 0.0,
 ) -> Float[Array, "..."]:
-    r"""With probability at least $1-\delta$ over the labels, $\|\hat\theta_n-\theta^*\|_{\hat\Sigma} \le$
-    $$\frac{1}{2\gamma\beta(1-2\varepsilon)}\sqrt{\frac{d + 2\sqrt{d\log(1/\delta)} + 2\log(1/\delta)}{n}}.$$
+    r"""With probability at least $1-\delta$ over the labels, $\|\hat\theta_n-\theta^*\|_{\hat\Sigma+\lambda I} \le$
+    $$\frac{1}{2\gamma\beta(1-2\varepsilon)}\sqrt{\frac{d + 2\sqrt{d\log(1/\delta)} + 2\log(1/\delta)}{n}}
+      + \sqrt\lambda\,\|\theta^*-\theta_0\|.$$
 
     `margin` bounds $|h|$ over the ball in which the estimate is sought ($4\beta LB$ for $\|\phi\|\le L$,
     $\|\theta\|\le B$) and gives $\gamma$ (`least_curvature`). Proof: the loss is $\gamma\beta^2$-strongly convex in
     $\hat\Sigma$-norm on the ball; its score at the truth is $\beta n^{-1}X^\top v$ with independent zero-mean $v_i$
     on an interval of width $1/(1-2\varepsilon)$, hence sub-Gaussian; the quadratic form has the Hsu–Kakade–Zhang
-    tail. Raises ValueError outside the legal ranges. Source: `rdpo`, C5 (derived).
+    tail.
+
+    `penalty` is $\lambda$ and `length` the norm of the true shift, for the estimate of the loss plus
+    $\tfrac12\gamma\beta^2\lambda\|\theta-\theta_0\|^2$ (`ridge` of `fit` is $\gamma\beta^2\lambda$). Proof: the sum is
+    $\gamma\beta^2$-strongly convex in the norm of $A = \hat\Sigma+\lambda I$; its gradient at the truth gains
+    $\gamma\beta^2\lambda(\theta^*-\theta_0)$, whose norm in $A^{-1}$ is at most $\gamma\beta^2\sqrt\lambda$ times the
+    length; and $\hat\Sigma^{1/2}A^{-1}\hat\Sigma^{1/2} \preceq I$. Raises ValueError outside the legal ranges.
+    Source: `rdpo`, C5 (derived).
     """
     check_positive(size=size, dimension=dimension, beta=beta)
     check_flip_rate(flip_rate)
     check_between(0.0, 1.0, open_low=True, delta=delta)
-    size, dimension, beta, flip_rate, margin, delta = floats(size, dimension, beta, flip_rate, margin, delta)
-    xp = namespace(size, dimension, beta, flip_rate, margin, delta)
+    check_between(0.0, float("inf"), margin=margin, penalty=penalty, length=length)
+    given = (size, dimension, beta, flip_rate, margin, delta, penalty, length)
+    size, dimension, beta, flip_rate, margin, delta, penalty, length = floats(*given)
+    xp = namespace(size, dimension, beta, flip_rate, margin, delta, penalty, length)
     tail = -xp.log(delta)
     reach = xp.sqrt((dimension + 2.0 * xp.sqrt(dimension * tail) + 2.0 * tail) / size)
-    return reach / (2.0 * least_curvature(margin) * beta * (1.0 - 2.0 * flip_rate))
+    spread = reach / (2.0 * least_curvature(margin) * beta * (1.0 - 2.0 * flip_rate))
+    return spread + xp.sqrt(penalty) * length
 
 
 def reward_bound(error: Real, *, reward_range: Real, coverage: Real) -> Float[Array, "..."]:
@@ -45,7 +67,7 @@ def reward_bound(error: Real, *, reward_range: Real, coverage: Real) -> Float[Ar
 
     `coverage` is $\kappa'$ (`segment_coverage`, or anything larger), `reward_range` the largest spread of the reward
     in a context. Proof: reward difference ≤ range × total variation; Pinsker and Jensen; $\mathrm{KL} \le
-    \tfrac12\kappa'\|\cdot\|^2$ along the segment. Source: `rdpo`, C7 (derived).
+    \tfrac12\kappa'\|\cdot\|^2$ along the segment. Raises ValueError for negative input. Source: `rdpo`, C7 (derived).
     """
     check_between(0.0, float("inf"), error=error, reward_range=reward_range, coverage=coverage)
     error, reward_range, coverage = floats(error, reward_range, coverage)
@@ -67,9 +89,10 @@ def segment_coverage(
 
     How much further the features spread along the direction of the error $\delta$ on the way from the optimum to the
     estimate than they do under the reference. Between the evaluated points the variance grows at most by $e^{R|\Delta
-    t|}$, $R$ the largest spread of $\phi^\top\delta$ in a context, so the result is an upper bound, not a guess.
-    Source: `rdpo`, C7 (derived).
+    t|}$, $R$ the largest spread of $\phi^\top\delta$ in a context, so the result is an upper bound, not a guess,
+    and at most that factor too large. Raises ValueError for fewer than one point. Source: `rdpo`, C7 (derived).
     """
+    check_between(1.0, float("inf"), points=points)
     xp = namespace(features, direction)
     along = xp.sum(features * direction[..., None, None, :], axis=-1)
 

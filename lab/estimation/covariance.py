@@ -32,7 +32,8 @@ def robust_curvature(
     r"""$H = \beta^2\,\mathbb{E}[\sigma(h)\sigma(-h)\,xx^\top]$, $h = \beta x^\top(\theta^*-\theta_0)$: population
     Hessian at the truth.
 
-    The same for DPO without flips and for the robust loss at any flip rate. `margins` are unscaled.
+    The same for DPO without flips and for the robust loss at any flip rate. `margins` are unscaled. Raises ValueError
+    for negative probabilities, margins that are not finite and a beta that is not positive.
     """
     beta, _, probabilities = _scaled(beta, margins, probabilities)
     return second_moment(pair_features, probabilities * beta**2 * dpo_curvature(margins, beta=beta))
@@ -49,8 +50,8 @@ def robust_covariance(
     r"""$V = H^{-1}MH^{-1}$ of the robust estimate, $M = \beta^2(1-2\varepsilon)^{-2}\,\mathbb{E}[\tilde p(1-\tilde
     p)\,xx^\top]$.
 
-    $\tilde p = (1-2\varepsilon)\sigma(h)+\varepsilon$ is the probability of the label as seen. Raises ValueError
-    unless beta is positive and 0 ≤ flip_rate < 1/2. Source: `rdpo`, C6 (derived).
+    $\tilde p = (1-2\varepsilon)\sigma(h)+\varepsilon$ is the probability of the label as seen. Raises ValueError as
+    `robust_curvature`, and unless 0 ≤ flip_rate < 1/2. Source: `rdpo`, C6 (derived).
     """
     xp = namespace(pair_features, probabilities, margins)
     beta, h, probabilities = _scaled(beta, margins, probabilities)
@@ -74,13 +75,40 @@ def likelihood_information(
     p(1-\tilde p)}\,xx^\top\big]$.
 
     The noisy-likelihood estimate (known flip rate) has covariance $I^{-1}$, never larger than the robust estimate's.
-    Raises ValueError unless beta is positive and 0 ≤ flip_rate < 1/2. Source: `rdpo`, C6 (derived).
+    Raises ValueError as `robust_covariance`. Source: `rdpo`, C6 (derived).
     """
     beta, h, probabilities = _scaled(beta, margins, probabilities)
     rate = _rate(flip_rate, h)
     slope = (1.0 - 2.0 * rate) * dpo_curvature(margins, beta=beta)
     seen = flipped(sigmoid(h), flip_rate=rate) * flipped(sigmoid(-h), flip_rate=rate)
     return second_moment(pair_features, probabilities * beta**2 * slope**2 / seen)
+
+
+def profile_information(
+    pair_features: Float[Array, "... pairs features"],
+    probabilities: Float[Array, "... pairs"],
+    margins: Float[Array, "... pairs"],
+    *,
+    beta: Real,
+    flip_rate: Real,
+) -> Float[Array, "... features features"]:
+    r"""What is left of `likelihood_information` when the same labels must also tell the flip rate: $I - bb^\top/c$.
+
+    $b = \mathbb{E}\big[\frac{\beta(1-2\varepsilon)\sigma(h)\sigma(-h)\,s}{\tilde p(1-\tilde p)}x\big]$ and $c =
+    \mathbb{E}\frac{s^2}{\tilde p(1-\tilde p)}$ with $s = \sigma(-h)-\sigma(h)$, the slope of $\tilde p$ in
+    $\varepsilon$. Singular where each pair has a margin of its own, undefined where all margins are 0. Raises
+    ValueError as `robust_covariance`. Source: `rdpo`, C6 and pitfall 3 (derived).
+    """
+    known = likelihood_information(pair_features, probabilities, margins, beta=beta, flip_rate=flip_rate)
+    beta, h, probabilities = _scaled(beta, margins, probabilities)
+    rate = _rate(flip_rate, h)
+    xp = namespace(pair_features, h)
+    in_rate = sigmoid(-h) - sigmoid(h)
+    weight = probabilities * in_rate / (flipped(sigmoid(h), flip_rate=rate) * flipped(sigmoid(-h), flip_rate=rate))
+    slope = beta * (1.0 - 2.0 * rate) * dpo_curvature(margins, beta=beta)
+    both = xp.sum((weight * slope)[..., None] * pair_features, axis=-2)
+    alone = xp.sum(weight * in_rate, axis=-1)
+    return known - both[..., :, None] * both[..., None, :] / alone[..., None, None]
 
 
 def _scaled(beta: Real, margins: Array, probabilities: Array) -> tuple[Array, Array, Array]:

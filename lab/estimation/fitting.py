@@ -60,27 +60,31 @@ def fit(
 
     `won` and `lost` hold the weights $w^+, w^-$, $W$ their sum; `settings` (beta, flip_rate, …) are passed to the
     loss and, like ridge and radius, broadcast against the batch. A loss whose minimum lies at infinity runs to the
-    radius, or stops unconverged. Directions that no pair distinguishes keep their starting value. Raises ValueError
-    for negative weights, an empty table, a negative ridge or a radius that is not positive. Source: `rdpo`, method.
+    radius, or stops unconverged. Directions that no pair distinguishes keep their starting value. Computed in double
+    precision, whatever precision JAX is set to, and returned in that of `pair_features`. Raises ValueError for features
+    that are not finite, negative weights, an empty table, lengths that differ, a negative ridge, a radius that is not
+    positive, and settings that the loss refuses. Source: `rdpo`, method.
     """
     check_finite(pair_features=pair_features)
     check_between(0.0, float("inf"), won=won, lost=lost, ridge=ridge)
     if radius is not None:
         check_positive(radius=radius)
-    x, won, lost = jnp.asarray(pair_features), jnp.asarray(won), jnp.asarray(lost)
-    if not (x.shape[-2] == won.shape[-1] == lost.shape[-1]):
-        raise ValueError(f"pairs must agree: {x.shape[-2]} features, {won.shape[-1]} won, {lost.shape[-1]} lost")
-    if not is_traced(won, lost) and not bool(jnp.all(jnp.sum(won + lost, axis=-1) > 0)):
-        raise ValueError("won + lost is zero throughout a data set: there is nothing to fit")
+    pairs = [np.shape(table)[-1] for table in (won, lost)]
+    if not (np.shape(pair_features)[-2] == pairs[0] == pairs[1]):
+        raise ValueError(f"pairs must agree: {np.shape(pair_features)[-2]} features, {pairs[0]} won, {pairs[1]} lost")
+    # The loss refuses bad settings here: inside the compiled loop it cannot see them.
     if not is_traced(*settings.values()):
-        loss(
-            np.zeros(()), **settings
-        )  # the loss refuses bad settings here: inside the compiled loop it cannot see them
-    settings = {name: jnp.asarray(s, x.dtype) for name, s in settings.items()}
-    ridge = jnp.asarray(ridge, x.dtype)
-    radius = None if radius is None else jnp.asarray(radius, x.dtype)
-    result: Fit = _fit(loss, x, won, lost, ridge, radius, start, steps, settings)
-    return result
+        loss(np.zeros(()), **settings)
+    kept = jnp.result_type(pair_features, 0.0)
+    # Newton's last steps are smaller than single precision resolves, whatever precision JAX is set to outside.
+    with jax.enable_x64(True):
+        x, won, lost, ridge = (jnp.asarray(a, jnp.float64) for a in (pair_features, won, lost, ridge))
+        if not is_traced(won, lost) and not bool(jnp.all(jnp.sum(won + lost, axis=-1) > 0)):
+            raise ValueError("won + lost is zero throughout a data set: there is nothing to fit")
+        radius, start = (None if a is None else jnp.asarray(a, jnp.float64) for a in (radius, start))
+        settings = {name: jnp.asarray(s, jnp.float64) for name, s in settings.items()}
+        found = _fit(loss, x, won, lost, ridge, radius, start, steps, settings)
+        return found._replace(theta=found.theta.astype(kept), value=found.value.astype(kept))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -143,7 +147,7 @@ def _fit(
         zero,
         zero > 0,
         zero > 0,
-        jnp.array(0),
+        jnp.array(0, jnp.int32),
     )
     state = jax.lax.while_loop(lambda s: (s.step < steps) & ~jnp.all(s.settled | s.astray), advance, state)
     return Fit(state.theta, state.value, state.settled, state.step)

@@ -13,14 +13,14 @@ def pivots(matrix: Float[Array, "... n m"]) -> Float[Array, "... n"]:
     r"""Pivots of $A = LDL^\top$: all positive exactly when the symmetric matrix is positive definite.
 
     The k-th pivot is the Schur complement of the leading $k-1$ coordinates; a zero pivot makes those after it NaN or
-    infinite.
+    infinite. Raises ValueError for a matrix that is not square.
     """
     _check_square(matrix)
     return _eliminate(matrix, matrix[..., :0])[0]
 
 
 def solve(matrix: Float[Array, "... n m"], right: Float[Array, "... rows columns"]) -> Float[Array, "... m columns"]:
-    r"""$A^{-1}B$ for symmetric positive definite $A$."""
+    r"""$A^{-1}B$ for symmetric positive definite $A$. Raises ValueError for shapes that do not fit."""
     _check_square(matrix)
     matrix, right = floats(matrix, right)
     if right.ndim < 2 or right.shape[-2] != matrix.shape[-1]:
@@ -37,7 +37,7 @@ def solve(matrix: Float[Array, "... n m"], right: Float[Array, "... rows columns
 
 
 def inverse(matrix: Float[Array, "... n m"]) -> Float[Array, "... n n"]:
-    r"""$A^{-1}$ for symmetric positive definite $A$."""
+    r"""$A^{-1}$ for symmetric positive definite $A$. Raises ValueError for a matrix that is not square."""
     xp = namespace(matrix)
     return solve(matrix, xp.broadcast_to(xp.eye(matrix.shape[-1], dtype=matrix.dtype), matrix.shape))
 

@@ -18,9 +18,9 @@ from lab.inference.intervals import clopper_pearson
 class FlipRate(NamedTuple):
     """An estimate with its confidence interval."""
 
-    estimate: float
-    low: float
-    high: float
+    estimate: Float[Array, "..."]
+    low: Float[Array, "..."]
+    high: Float[Array, "..."]
 
 
 def disagreement(votes: Float[Array, "... items votes"]) -> Float[Array, "..."]:
@@ -52,26 +52,35 @@ def flip_rate_from_disagreement(rate: Real) -> Float[Array, "..."]:
     return xp.where(known, rate / (1.0 + xp.sqrt(inside)), 0.5 * xp.ones_like(rate))
 
 
-def flip_rate_from_votes(votes: np.ndarray, *, level: float = 0.95) -> FlipRate:
-    r"""Moment estimate of the flip rate from votes (items, votes) of 0 and 1, with an exact confidence interval.
+def flip_rate_from_votes(votes: Float[np.ndarray, "... items votes"], *, level: float = 0.95) -> FlipRate:
+    r"""Moment estimate of the flip rate from votes of 0 and 1, with an exact confidence interval.
 
     The interval is Clopper and Pearson's for the disagreements of disjoint pairs of votes (⌊K/2⌋ an item), which are
     independent with probability $2\varepsilon(1-\varepsilon)$; it covers the flip rate with at least the stated
-    probability for every number of items. Assumes a fixed clean label an item and independent flips with one rate
-    below 1/2. Raises ValueError for fewer than two votes an item, no items, or other values than 0 and 1.
+    probability for every number of items. Leading axes are independent data sets. Assumes a fixed clean label an item
+    and independent flips with one rate below 1/2: then two votes differ less than half of the time, and a disagreement
+    whose whole interval lies above that is refused. Raises ValueError for that, for fewer than two votes an item, no
+    items, values other than 0 and 1, or a level outside (0, 1).
     """
     votes = np.asarray(votes, float)
     check_between(0.0, 1.0, open_low=True, open_high=True, level=level)
-    if votes.ndim != 2 or votes.shape[0] == 0:
-        raise ValueError(f"votes has shape {votes.shape}: must be (items, votes) with at least one item")
+    if votes.ndim < 2 or votes.shape[-2] == 0:
+        raise ValueError(f"votes has shape {votes.shape}: must be (..., items, votes) with at least one item")
     _check_votes(votes)
     if not np.all((votes == 0) | (votes == 1)):
         raise ValueError("votes must be 0 or 1")
-    pairs = votes.shape[1] // 2
-    differ = int(np.sum(votes[:, : 2 * pairs : 2] != votes[:, 1 : 2 * pairs : 2]))
-    low, high = clopper_pearson(differ, votes.shape[0] * pairs, alpha=1 - level)
-    rates = flip_rate_from_disagreement(np.array([float(disagreement(votes)), float(low), float(high)]))
-    return FlipRate(*(float(r) for r in rates))
+    pairs = votes.shape[-1] // 2
+    differ = np.sum(votes[..., : 2 * pairs : 2] != votes[..., 1 : 2 * pairs : 2], axis=(-2, -1))
+    low, high = clopper_pearson(differ, votes.shape[-2] * pairs, alpha=1 - level)
+    share = disagreement(votes)
+    if np.any(low > 0.5):
+        first = np.unravel_index(int(np.argmax(low > 0.5)), low.shape)
+        where = f" in data set {tuple(map(int, first))}" if low.ndim else ""
+        raise ValueError(
+            f"the votes contradict a fixed label with one flip rate: disagreement {share[first]:g}{where}, "
+            f"at least {low[first]:.3g} with confidence {level:g}: must be below 1/2"
+        )
+    return FlipRate(*(flip_rate_from_disagreement(rate) for rate in (share, low, high)))
 
 
 def _check_votes(votes: Array) -> None:

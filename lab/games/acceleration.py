@@ -79,10 +79,10 @@ def suboptimality_bound(distance: Real, *, beta: Real, log_best: Real) -> Float[
     return -beta * log_best / distance
 
 
-def total_variation_bound(distance: Real, *, beta: Real, log_best: Real, margin: Real) -> Float[Array, "..."]:
-    r"""$\mathrm{TV}(\hat\pi, \pi^*) \le \frac{1-\pi_{ref}(y^*)}{\pi_{ref}(y^*)}\,e^{-S\Delta/\beta}$ with the margin Δ
-    of the best reward over the second."""
+def total_variation_bound(distance: Real, *, beta: Real, log_best: Real, reward_gap: Real) -> Float[Array, "..."]:
+    r"""$\mathrm{TV}(\hat\pi, \pi^*) \le \frac{1-\pi_{ref}(y^*)}{\pi_{ref}(y^*)}\,e^{-S\Delta/\beta}$ with the gap Δ
+    between the best reward and the second."""
     check_positive(distance=distance, beta=beta)
-    distance, beta, log_best, margin = floats(distance, beta, log_best, margin)
+    distance, beta, log_best, reward_gap = floats(distance, beta, log_best, reward_gap)
     xp = namespace(distance)
-    return xp.expm1(-log_best) * xp.exp(-distance * margin / beta)
+    return xp.expm1(-log_best) * xp.exp(-distance * reward_gap / beta)

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float
 
 from lab.arrays import Array, log_softmax, namespace
+from lab.family import world
 from lab.games import gaps
 from lab.policies import tabular
 from lab.preferences import bradley_terry
-from lab.worlds.family import world
 
 
 @world
@@ -43,15 +43,11 @@ class PreferenceGame:
         return gaps.regularised_gap(self.advantage, log_policy, self.log_reference, beta=self.beta)
 
 
-@world
-class PlantedGame:
-    r"""A game whose regularised equilibrium is known exactly: the reference is chosen to make it one,
-    $\pi_{ref} \propto \pi_\beta\,e^{-A\pi_\beta/\beta}$."""
+class KnownEquilibrium:
+    """What games with a known equilibrium share: it, and a start, as logits."""
 
-    advantage: Float[Array, "*games actions actions"]
-    equilibrium_logits: Float[Array, "*games actions"]
-    start_logits: Float[Array, "*games actions"]
-    beta: Float[Array, "*games"]
+    equilibrium_logits: Any
+    start_logits: Any
 
     @property
     def log_equilibrium(self) -> Float[Array, "... actions"]:
@@ -60,6 +56,17 @@ class PlantedGame:
     @property
     def log_start(self) -> Float[Array, "... actions"]:
         return tabular(self.start_logits)
+
+
+@world
+class PlantedGame(KnownEquilibrium):
+    r"""A game whose regularised equilibrium is known exactly: the reference is chosen to make it one,
+    $\pi_{ref} \propto \pi_\beta\,e^{-A\pi_\beta/\beta}$."""
+
+    advantage: Float[Array, "*games actions actions"]
+    equilibrium_logits: Float[Array, "*games actions"]
+    start_logits: Float[Array, "*games actions"]
+    beta: Float[Array, "*games"]
 
     @property
     def game(self) -> PreferenceGame:

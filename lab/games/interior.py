@@ -10,29 +10,20 @@ from typing import Any
 from jaxtyping import Float
 
 from lab.arrays import Array, floats
+from lab.family import world
 from lab.games import gaps
-from lab.games.game import PreferenceGame, skew
-from lab.policies import tabular
-from lab.worlds.family import world
+from lab.games.game import KnownEquilibrium, PreferenceGame, skew
 
 TILT = 1 / 6  # the largest entry of S that keeps every win rate in [0, 1]
 
 
 @world
-class InteriorGame:
+class InteriorGame(KnownEquilibrium):
     """A skew matrix with entries in ±1/6, the equilibrium with full support that it is bent to, and a start."""
 
     tilt: Float[Array, "*games actions actions"]
     equilibrium_logits: Float[Array, "*games actions"]
     start_logits: Float[Array, "*games actions"]
-
-    @property
-    def log_equilibrium(self) -> Float[Array, "... actions"]:
-        return tabular(self.equilibrium_logits)
-
-    @property
-    def log_start(self) -> Float[Array, "... actions"]:
-        return tabular(self.start_logits)
 
     @property
     def advantage(self) -> Float[Array, "... actions actions"]:

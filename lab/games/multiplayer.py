@@ -10,7 +10,7 @@ Source: `mnpo` (arXiv 2509.23102v3), Equations 5–10.
 
 from jaxtyping import Float
 
-from lab.arrays import Array, Real, check_positive, floats, log_softmax, namespace
+from lab.arrays import Array, Real, beside, check_positive, floats, log_softmax, namespace
 from lab.games.gaps import best_response, close_divergence, lead
 from lab.games.losses import mixed_reference
 from lab.policies import kl_divergence, optimal_value
@@ -27,9 +27,20 @@ def others(x: Float[Array, "... players actions"]) -> Float[Array, "... players 
     return (namespace(x).sum(x, axis=-2, keepdims=True) - x) / (players - 1.0)
 
 
-def leads(log_policies: Policies, advantages: Oracles) -> Float[Array, "... players actions"]:
+def check_oracles(advantages: Float[Array, "..."], log_policies: Float[Array, "..."]) -> None:
+    """Raise ValueError unless the oracles are square, as large as the policies, and one for all players or for each."""
+    (players, actions), oracles = log_policies.shape[-2:], tuple(advantages.shape)
+    if oracles[-2:] != (actions, actions) or oracles[-3:-2] not in ((1,), (players,)):
+        raise ValueError(
+            f"advantages has shape {oracles}: must be (..., 1 or {players}, {actions}, {actions}) "
+            f"for log_policies (..., players, actions) of shape {tuple(log_policies.shape)}"
+        )
+
+
+def leads(advantages: Oracles, log_policies: Policies) -> Float[Array, "... players actions"]:
     r"""Each action's mean win rate against the other players, less one half: $A_i m_i$."""
-    log_policies, advantages = floats(log_policies, advantages)
+    check_oracles(advantages, log_policies)
+    advantages, log_policies = floats(advantages, log_policies)
     xp = namespace(log_policies)
     return lead(advantages, xp.log(others(xp.exp(log_policies))))
 
@@ -47,62 +58,61 @@ def towards(
     minimiser of Equation 17 with the squared distance and the target η times the difference of payoffs.
     """
     base, payoffs, step_size = floats(mixed_reference(log_opponents, weights), payoffs, step_size)
-    return log_softmax(base + (step_size[..., None] if step_size.ndim else step_size) * payoffs)
+    return log_softmax(base + beside(step_size) * payoffs)
 
 
-def multiplicative_weights(log_policies: Policies, advantages: Oracles, *, step_size: Real) -> Policies:
+def multiplicative_weights(advantages: Oracles, log_policies: Policies, *, step_size: Real) -> Policies:
     r"""All players at once: $\pi_i^+ \propto [\prod_{j\ne i}\pi_j]^{1/(n-1)}\,e^{\eta\,P_im_i}$ (Equation 10).
 
     The base is the geometric mean of the *opponents*, not the player's own policy, and there is no reference.
     """
-    log_policies, advantages, step_size = floats(log_policies, advantages, step_size)
-    step = step_size[..., None, None] if step_size.ndim else step_size
-    return log_softmax(others(log_policies) + step * leads(log_policies, advantages))
+    advantages, log_policies, step_size = floats(advantages, log_policies, step_size)
+    return log_softmax(others(log_policies) + beside(step_size, axes=2) * leads(advantages, log_policies))
 
 
-def win_rates(log_policies: Policies, advantages: Oracles) -> Float[Array, "... players"]:
+def win_rates(advantages: Oracles, log_policies: Policies) -> Float[Array, "... players"]:
     r"""Pairwise averages $\frac12 + \pi_i^\top A_im_i$; with one oracle they add up to n/2."""
-    xp = namespace(log_policies, advantages)
-    return 0.5 + xp.sum(xp.exp(log_policies) * leads(log_policies, advantages), axis=-1)
+    xp = namespace(advantages, log_policies)
+    return 0.5 + xp.sum(xp.exp(log_policies) * leads(advantages, log_policies), axis=-1)
 
 
 def values(
-    log_policies: Policies, advantages: Oracles, log_reference: Float[Array, "... actions"], *, beta: Real
+    advantages: Oracles, log_policies: Policies, log_reference: Float[Array, "... actions"], *, beta: Real
 ) -> Float[Array, "... players"]:
     r"""$J_i = \frac12 + \pi_i^\top A_im_i - \beta\,\mathrm{KL}(\pi_i\|\pi_{ref})$ (Equation 7): its own KL only."""
     rates, cost, beta = floats(
-        win_rates(log_policies, advantages), kl_divergence(log_policies, log_reference[..., None, :]), beta
+        win_rates(advantages, log_policies), kl_divergence(log_policies, log_reference[..., None, :]), beta
     )
-    return rates - (beta[..., None] if beta.ndim else beta) * cost
+    return rates - beside(beta) * cost
 
 
-def gaps(
-    log_policies: Policies, advantages: Oracles, log_reference: Float[Array, "... actions"], *, beta: Real
+def player_gaps(
+    advantages: Oracles, log_policies: Policies, log_reference: Float[Array, "... actions"], *, beta: Real
 ) -> Float[Array, "... players"]:
     r"""What each player could gain alone (Equation 9): $\beta\,\mathrm{KL}(\pi_i\|\mathrm{BR}_i)$, one-sided.
 
     In a symmetric game of two it is half of the two-sided `lab.games.gaps.regularised_gap`.
     """
     log_policies, beta = floats(log_policies, beta)
-    column = beta[..., None] if beta.ndim else beta
-    response = best_response(leads(log_policies, advantages), log_reference[..., None, :], beta=column)
+    column = beside(beta)
+    response = best_response(leads(advantages, log_policies), log_reference[..., None, :], beta=column)
     return column * close_divergence(log_policies, response)
 
 
 def gaps_by_value(
-    log_policies: Policies, advantages: Oracles, log_reference: Float[Array, "... actions"], *, beta: Real
+    advantages: Oracles, log_policies: Policies, log_reference: Float[Array, "... actions"], *, beta: Real
 ) -> Float[Array, "... players"]:
     r"""The same from the definition: $\beta\log\sum_y\pi_{ref}e^{(A_im_i)_y/\beta} + \frac12 - J_i$. Cancels near 0."""
     check_positive(beta=beta)
     log_policies, beta = floats(log_policies, beta)
-    column = beta[..., None] if beta.ndim else beta
-    best = optimal_value(leads(log_policies, advantages), log_reference[..., None, :], beta=column)
-    return best + 0.5 - values(log_policies, advantages, log_reference, beta=beta)
+    column = beside(beta)
+    best = optimal_value(leads(advantages, log_policies), log_reference[..., None, :], beta=column)
+    return best + 0.5 - values(advantages, log_policies, log_reference, beta=beta)
 
 
-def unregularised_gaps(log_policies: Policies, advantages: Oracles) -> Float[Array, "... players"]:
+def unregularised_gaps(advantages: Oracles, log_policies: Policies) -> Float[Array, "... players"]:
     r"""What each player could gain alone at β = 0: $\max_y(A_im_i)_y - \pi_i^\top A_im_i$."""
-    ahead = leads(log_policies, advantages)
+    ahead = leads(advantages, log_policies)
     xp = namespace(ahead)
     return xp.max(ahead, axis=-1) - xp.sum(xp.exp(log_policies) * ahead, axis=-1)
 

@@ -3,11 +3,13 @@
     run = play(SOLVERS["extragradient"], game, step_size=0.5, steps=1000, measure=gap)
 
 `measure(game, state)` is recorded at every step, the start included; the leading axis of what is returned is time.
-`play` takes all games through the loop together, `play_each` one after another: faster where matrices are large. The
-five methods of the published protocol run faster still in `lab.games.protocol`.
+All games go through the loop together. One after another is faster where matrices are large, since each then stays in
+the cache: `jax.lax.map(lambda one: play(solver, one, …), games)` inside `jax.jit`. The five methods of the published
+protocol run faster still in `lab.games.protocol`.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lab.arrays import Array, Real, check_between, check_positive, is_traced
+from lab.arrays import Array, Real, check_between, check_positive, is_traced, logsumexp
 from lab.games.game import PreferenceGame
 from lab.games.gaps import check_advantage, check_reference
 from lab.games.solvers import Payoffs, Solver, State
@@ -47,6 +49,16 @@ def log_policy(_: PreferenceGame, state: State) -> Array:
     return state.log_policy
 
 
+def nothing(_: PreferenceGame, state: State) -> Array:
+    """Measure: nothing but the number of steps, for runs of which only the end matters."""
+    return state.steps
+
+
+def log_mean(log_policies: Array) -> Array:
+    """Log-probabilities of the mean of policies, which stand along the first axis."""
+    return logsumexp(log_policies, axis=0) - math.log(len(log_policies))
+
+
 def exact(game: PreferenceGame) -> Payoffs:
     """The payoff oracle that knows the game."""
     return lambda policy, _: game.lead(policy)
@@ -57,6 +69,37 @@ def noisy(game: PreferenceGame, noise: Noise, key: Any) -> Payoffs:
     return lambda policy, query: noise(jax.random.fold_in(key, query), game.lead(policy))
 
 
+def one_step(
+    solver: Solver,
+    game: PreferenceGame,
+    state: Any,
+    *,
+    step_size: Real,
+    payoffs: Payoffs | None = None,
+    **settings: Any,
+) -> State:
+    """The state after one step from another, or from a policy (log-probabilities); payoffs are exact when left out."""
+    return solver.step(
+        state if isinstance(state, State) else solver.start(state), exact(game) if payoffs is None else payoffs,
+        log_reference=game.log_reference, beta=game.beta, step_size=step_size, **settings,
+    )  # fmt: skip
+
+
+def unrolled(
+    solver: Solver, game: PreferenceGame, step_sizes: Iterable[Real], *, start: Any = None, **settings: Any
+) -> Iterator[State]:
+    """The states of a run with these step sizes, the start included, step by step and in arrays of any library.
+
+    For short runs on arrays that track their rounding error; `play` is for long ones.
+    """
+    start = game.log_reference if start is None else start
+    state = start if isinstance(start, State) else solver.start(start)
+    yield state
+    for step_size in step_sizes:
+        state = one_step(solver, game, state, step_size=step_size, **settings)
+        yield state
+
+
 @partial(jax.jit, static_argnames=("solver", "steps", "measure", "noise", "settings"))
 def _play(
     solver: Solver, game: PreferenceGame, step_sizes: Any, start: Any, key: Any, *, steps: int, measure: Measure,
@@ -65,9 +108,7 @@ def _play(
     def advance(state: State, at: Any) -> tuple[State, Any]:
         step_size, count = at
         payoffs = exact(game) if noise is None else noisy(game, noise, jax.random.fold_in(key, count))
-        state = solver.step(
-            state, payoffs, log_reference=game.log_reference, beta=game.beta, step_size=step_size, **dict(settings)
-        )
+        state = one_step(solver, game, state, step_size=step_size, payoffs=payoffs, **dict(settings))
         return state, measure(game, state)
 
     first = solver.start(start)
@@ -112,46 +153,6 @@ def play(
         solver, game, sizes, jnp.asarray(start), key, steps=steps, measure=measure, noise=noise,
         settings=tuple(sorted(settings.items())),
     )  # fmt: skip
-
-
-def play_each(
-    solver: Solver,
-    game: PreferenceGame,
-    *,
-    step_size: Real,
-    steps: int,
-    measure: Measure = regularised_gap,
-    start: Any = None,
-    together: int = 1,
-    **settings: Any,
-) -> Run:
-    """`play` with exact payoffs, so many games at a time: a large matrix then stays in the cache for the whole run.
-
-    Games are the one leading axis of the world. The result is that of `play`.
-    """
-    _check(game, step_size, steps)
-    warn_beyond_limit(solver.name, game, step_size)
-    log_reference = jnp.asarray(game.log_reference)
-    start = log_reference if start is None else jnp.asarray(start)
-    sizes = jnp.broadcast_to(jnp.asarray(step_size, float), log_reference.shape[:1])
-    run = _play_each(
-        solver, game, sizes, start, steps=steps, measure=measure, together=together,
-        settings=tuple(sorted(settings.items())),
-    )  # fmt: skip
-    return Run(run.state, jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), run.measured))
-
-
-@partial(jax.jit, static_argnames=("solver", "steps", "measure", "together", "settings"))
-def _play_each(
-    solver: Solver, game: PreferenceGame, sizes: Any, start: Any, *, steps: int, measure: Measure, together: int,
-    settings: tuple[tuple[str, Any], ...],
-) -> Run:  # fmt: skip
-    def one(at: tuple[PreferenceGame, Any, Any]) -> Run:
-        game, size, start = at
-        sizes, key = jnp.broadcast_to(size, (steps,)), jax.random.key(0)
-        return _play(solver, game, sizes, start, key, steps=steps, measure=measure, noise=None, settings=settings)
-
-    return jax.lax.map(one, (game, sizes, start), batch_size=None if together == 1 else together)
 
 
 def _check(game: PreferenceGame, step_size: Real, steps: int) -> None:

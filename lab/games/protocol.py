@@ -11,8 +11,8 @@ speed. With the score $g = A\mu - \beta\log\frac{\pi}{\pi_{ref}}$ each is one of
 
 where the natural move is $\eta g$ and the policy gradient's $\eta N\pi\circ(g - \pi^\top g)$.
 
-Arrays hold actions first and trajectories last, so that a sum over actions adds whole rows; and every exponential is
-used twice, by its sum and by its policy, which keeps the compiler from computing it inside the sum, number by number.
+Arrays hold actions first and trajectories last (`lab.games.actions_first`). No exponential of a step overflows: logits
+are log-probabilities and one move, whose length `play_many` limits.
 
 Source: `egpo`, simulation protocol and baselines.
 """
@@ -27,6 +27,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lab.arrays import Array, check_between, check_positive
+from lab.games.actions_first import leads, normalised, regularised_gap
 from lab.games.conventions import step_from_sgd
 from lab.games.gaps import check_advantage, check_reference
 
@@ -128,27 +129,27 @@ def _race(
 
     def first_method(state: tuple[Any, Any]) -> tuple[Any, Any]:
         logits, policy = state
-        leads = _leads(advantage, policy)
-        gap = _gap(leads, logits, policy, reference, beta)
+        ahead = leads(advantage, policy)
+        gap = regularised_gap(ahead, logits, policy, reference, beta)
         pull = beta * (reference - logits)
-        _, trial = _normalised(logits + step_size * (leads + pull))
-        return _normalised(logits + step_size * (_leads(advantage, trial) + pull)), gap
+        _, trial = normalised(logits + step_size * (ahead + pull))
+        return normalised(logits + step_size * (leads(advantage, trial) + pull)), gap
 
     def other_methods(state: tuple[Any, Any]) -> tuple[Any, Any]:
         logits, policy = state
-        gap = _gap(_leads(wide_advantage, policy), logits, policy, wide_reference, beta)
+        gap = regularised_gap(leads(wide_advantage, policy), logits, policy, wide_reference, beta)
         away = wide_reference - logits
-        _, opponent = _normalised(logits + share * away)
-        score = _leads(wide_advantage, opponent) + beta * away
+        _, opponent = normalised(logits + share * away)
+        score = leads(wide_advantage, opponent) + beta * away
         weighted = policy * score
         gradient = actions * (weighted - policy * jnp.sum(weighted, axis=0))
-        return _normalised(logits + wide_step * jnp.where(natural, score, gradient)), gap
+        return normalised(logits + wide_step * jnp.where(natural, score, gradient)), gap
 
     def advance(states: tuple[Any, Any], _: None) -> tuple[Any, Any]:
         (first, first_gap), (rest, rest_gap) = first_method(states[0]), other_methods(states[1])
         return (first, rest), (first_gap, rest_gap)
 
-    start = _normalised(reference), _normalised(wide_reference)
+    start = normalised(reference), normalised(wide_reference)
     # Eight steps a turn of the compiled loop, whose own cost they share.
     states, gaps = jax.lax.scan(advance, start, None, length=steps, unroll=8)
     _, last = advance(states, None)
@@ -156,22 +157,3 @@ def _race(
     logits = jnp.concatenate([log_policy for log_policy, _ in states], axis=-1)
     columns = {method: slice(i * games, (i + 1) * games) for i, method in enumerate(METHODS)}
     return Curves({m: gap[:, c] for m, c in columns.items()}, {m: logits[:, c].T for m, c in columns.items()})
-
-
-def _leads(advantage: Any, policy: Any) -> Any:
-    return jnp.sum(advantage * policy, axis=1)
-
-
-def _normalised(logits: Any) -> tuple[Any, Any]:
-    """Log-probabilities and probabilities. No exponential overflows: these are log-probabilities and one move, whose
-    length `play_many` has limited."""
-    mass = jnp.exp(logits)
-    total = jnp.sum(mass, axis=0)
-    return logits - jnp.log(total), mass * (1.0 / total)
-
-
-def _gap(leads: Any, logits: Any, policy: Any, reference: Any, beta: Any) -> Any:
-    r"""$2\beta\,\mathrm{KL}(\pi\|\mathrm{BR})$, with the terms of `lab.games.gaps.close_divergence`."""
-    tilted = reference + (1.0 / beta) * leads
-    log_response, response = _normalised(tilted - jnp.max(tilted, axis=0))
-    return 2.0 * beta * jnp.sum(policy * (logits - log_response) + response - policy, axis=0)

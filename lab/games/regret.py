@@ -6,7 +6,7 @@ At step t the learner's loss is $\ell_t(\pi) = -P(\pi \succ \pi_t) + \beta\,\mat
 
 from jaxtyping import Float
 
-from lab.arrays import Array, Real, check_between, check_positive, floats, namespace
+from lab.arrays import Array, Real, beside, check_between, check_positive, floats, namespace
 from lab.games.gaps import lead
 from lab.policies import kl_divergence
 
@@ -41,8 +41,7 @@ def loss_gradient(
     """
     check_between(0.0, float("inf"), beta=beta)
     log_policy, log_reference, beta = floats(log_policy, log_reference, beta)
-    weight = beta[..., None] if beta.ndim else beta
-    return weight * (log_policy - log_reference + 1.0) - 0.5 - lead(advantage, log_policy)
+    return beside(beta) * (log_policy - log_reference + 1.0) - 0.5 - lead(advantage, log_policy)
 
 
 def diameter(log_reference: Float[Array, "... actions"]) -> Float[Array, "..."]:

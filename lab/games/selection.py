@@ -7,7 +7,7 @@ Laplacian. Source: `inpo`, Equation 8, the practical recipe, and C7 (derived).
 
 from jaxtyping import Float
 
-from lab.arrays import Array, Real, check_same_shape, floats, is_traced, namespace
+from lab.arrays import Array, Real, beside, check_same_shape, floats, is_traced, namespace
 
 
 def independent_pairs(
@@ -70,8 +70,7 @@ def fitted_log_ratio(pair_law: Float[Array, "... actions actions"], *, target: R
     mean = xp.mean(degree, axis=-1)[..., None, None]
     laplacian = identity * degree[..., None] - both + mean / actions
     wins = xp.sum(pair_law, axis=-1) - xp.sum(pair_law, axis=-2)
-    c = target[..., None] if target.ndim else target
-    return xp.linalg.solve(laplacian, (c * wins)[..., None])[..., 0]
+    return xp.linalg.solve(laplacian, (beside(target) * wins)[..., None])[..., 0]
 
 
 def _check_distinct(reward: Array) -> None:

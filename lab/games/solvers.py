@@ -11,9 +11,9 @@ Sources: `nash-background`, methods; `egpo`, methods; `inpo`; `apo`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from lab.arrays import Array, Real, floats, log_softmax, namespace
+from lab.arrays import Array, Real, beside, floats, log_softmax, namespace
 
 Payoffs = Callable[[Array, int], Array]
 
@@ -34,8 +34,8 @@ Step = Callable[..., State]
 def _anchored(log_policy: Array, log_reference: Array, beta: Real, step_size: Real) -> tuple[Array, Array]:
     r"""$(1-\eta\beta)\log\pi + \eta\beta\log\pi_{ref}$, and η with an axis for the actions."""
     log_policy, log_reference, beta, step_size = floats(log_policy, log_reference, beta, step_size)
-    step = _column(step_size)
-    pull = step * _column(beta)
+    step = beside(step_size)
+    pull = step * beside(beta)
     return log_policy + pull * (log_reference - log_policy), step
 
 
@@ -110,11 +110,11 @@ def policy_gradient(
         state.log_policy, log_reference, beta, step_size, mixture_share
     )
     xp = namespace(log_policy)
-    opponent = log_policy + _column(share * beta * step_size) * (log_reference - log_policy)
-    score = payoffs(log_softmax(opponent), 0) - _column(beta) * (log_policy - log_reference)
+    opponent = log_policy + beside(share * beta * step_size) * (log_reference - log_policy)
+    score = payoffs(log_softmax(opponent), 0) - beside(beta) * (log_policy - log_reference)
     policy = xp.exp(log_policy)
     centred = score - xp.sum(policy * score, axis=-1, keepdims=True)
-    move = _column(step_size) * log_policy.shape[-1] * policy * centred
+    move = beside(step_size) * log_policy.shape[-1] * policy * centred
     return _next(state, log_policy + move, state.memory)
 
 
@@ -136,7 +136,7 @@ def momentum(
     base, step = _anchored(state.log_policy, log_reference, beta, step_size)
     proximal = log_softmax(base + step * payoffs(state.log_policy, 0))
     share, _ = floats(extrapolation, step_size)
-    return _next(state, proximal + _column(share) * (proximal - state.memory), proximal)
+    return _next(state, proximal + beside(share) * (proximal - state.memory), proximal)
 
 
 def proximal_point(
@@ -199,8 +199,3 @@ SOLVERS: dict[str, Solver] = {row.name: row for row in ROWS}
 
 def _next(state: State, logits: Array, memory: Array) -> State:
     return State(log_softmax(logits), memory, state.steps + 1.0)
-
-
-def _column(x: Any) -> Any:
-    """A number a game beside the axis of actions."""
-    return x[..., None] if getattr(x, "ndim", 0) else x

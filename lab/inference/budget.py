@@ -6,15 +6,8 @@ makes an older result stale. The run adds up what it spent and refuses to pass T
 """
 
 TOTAL = 1e-3
-PER_CHECK = 1e-6
+PER_CHECK = 2e-7
 CAPACITY = round(TOTAL / PER_CHECK)  # checks that fit into one ledger
-
-
-def share(coordinates: int) -> float:
-    """Error probability of one coordinate of a check that looks at several."""
-    if coordinates < 1:
-        raise ValueError(f"coordinates = {coordinates}: a check has at least one")
-    return PER_CHECK / coordinates
 
 
 def spent(checks: int) -> float:

@@ -13,8 +13,13 @@ HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 
 
 def around(target: Any, *, within: Any) -> tuple[Any, Any]:
-    """The claimed set target ± within. Raises ValueError unless within is positive: no sample shows exact equality."""
+    """The claimed set target ± within.
+
+    Raises ValueError on a target that is not finite, and unless within is positive: no sample shows exact equality.
+    """
     target, within = np.asarray(target, dtype=float), np.asarray(within, dtype=float)
+    if not np.all(np.isfinite(target)):
+        raise ValueError(f"target = {target}: must be finite")
     if not np.all(within > 0):
         raise ValueError(f"within = {np.min(within):g}: must be positive, no sample can show exact equality")
     return target - within, target + within

@@ -14,12 +14,13 @@ from lab.ledger.errors import CatalogueError, UnknownName, suggestion
 FOLDER = Path(__file__).parent.parent / "catalogue"
 
 EXPECTED = ("holds", "fails")
-SOURCES = ("paper", "secondary", "recalled", "derived")
+# Who says it: the paper, others who tell what it says, our memory of it, or we ourselves.
+SOURCES = {"paper": "as printed", "secondary": "as others say", "recalled": "as recalled", "derived": "in our reading"}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One checkable statement of a paper; one that fails as printed has a `counterexample` and a `corrected` claim."""
+    """One checkable statement on a paper; one that fails has a `counterexample` and a `corrected` claim."""
 
     paper: str
     name: str

@@ -23,6 +23,7 @@ from typing import Any
 from lab.inference import budget
 from lab.ledger import fingerprint, plan, pool, store, threads
 from lab.ledger.errors import LabError
+from lab.ledger.evidence import KINDS
 from lab.ledger.judge import Judgement
 from lab.ledger.plan import Check, Modules
 from lab.ledger.store import Result, Store
@@ -32,9 +33,6 @@ Progress = Callable[[int, int, Unit | None], None]
 
 GROWTH = 450 * 2**20  # bytes by which a process may grow before it drops what JAX has compiled
 _resident_after = 0  # bytes that it held after it did so last
-
-# Kinds whose judges may err with probability alpha; the others compute.
-RANDOM = ("sampled", "rate", "data", "lm")
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ class Ledger:
     @property
     def random_checks(self) -> int:
         """Checks and controls whose verdict could be wrong by chance."""
-        return sum(o.unit.kind in RANDOM for row in self.rows for o in (row.main, *row.controls))
+        return sum(KINDS[o.unit.kind].random for row in self.rows for o in (row.main, *row.controls))
 
     @property
     def error_bound(self) -> float:
@@ -113,6 +111,12 @@ def check(
     if workers is not None and workers < 1:
         raise LabError(f"workers = {workers}: at least 1 is needed")
     planned = plan.plan(names, profile, folder=folder, modules=modules, skip_missing=skip_missing)
+    random_units = sum(KINDS[unit.kind].random for unit in planned.units)
+    if random_units > budget.CAPACITY:
+        raise LabError(
+            f"{random_units} checks and controls use randomness, and the error budget {budget.TOTAL:g} has room for "
+            f"{budget.CAPACITY}: check fewer papers in one run"
+        )
     units = list({unit.key: unit for unit in planned.units}.values())
     with Store.read(home) as stored:
         known = {} if force else current(stored, units)

@@ -24,10 +24,28 @@ from typing import Any, Literal
 
 import numpy as np
 
-Kind = Literal["exact", "sampled", "rate", "proof", "data", "lm"]
+from lab.ledger.errors import suggestion
 
-# Standard effort: worlds of an exact check, observations in a chunk, replications of a rate.
-SIZES: dict[str, int] = {"exact": 512, "sampled": 2**14, "rate": 256, "proof": 1, "data": 1, "lm": 1}
+
+@dataclass(frozen=True)
+class Kind:
+    """What sets one kind of evidence apart from the others."""
+
+    size: int = 1  # standard effort
+    counts: str = ""  # what the size of a result counts
+    scaled: bool = False  # a profile scales the size
+    random: bool = False  # the function receives a Draw, and the verdict may err with probability alpha
+    in_chunks: bool = False  # it is called again with the next chunk until its verdict is decided
+
+
+KINDS = {
+    "exact": Kind(512, "worlds", scaled=True),
+    "sampled": Kind(2**14, "observations", random=True, in_chunks=True),
+    "rate": Kind(256, "errors", scaled=True, random=True),
+    "proof": Kind(counts="steps"),
+    "data": Kind(scaled=True, random=True),
+    "lm": Kind(random=True),
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +85,7 @@ class Evidence:
     """One check of one claim. Calling it calls the function."""
 
     claim: str
-    kind: Kind
+    kind: str
     function: Callable[..., Any]
     over: Any = None
     size: int = 1
@@ -90,7 +108,7 @@ class Evidence:
 def evidence(
     claim: str,
     *,
-    kind: Kind,
+    kind: str,
     over: Any = None,
     size: int | None = None,
     rounding: Literal["tracked", "declared"] = "tracked",
@@ -98,15 +116,18 @@ def evidence(
 ) -> Callable[[Callable[..., Any]], Evidence]:
     """Mark a function as evidence for the claim `paper/short-name`.
 
-    `size` is the standard effort (see SIZES), scaled by the profile for exact, rate and data checks.
+    `size` is the standard effort (see KINDS), which a profile may scale.
     `rounding="declared"` passes plain arrays and leaves the error bound to the finding.
     `data` lists the data sources the function reads: objects with `.name`, `.fingerprint()` and `.require()`, which
     raises `DataMissing` with the command that installs them.
     """
 
+    if kind not in KINDS:
+        raise ValueError(f"kind = {kind!r}{suggestion(kind, KINDS)}: must be one of {', '.join(KINDS)}")
+
     def wrap(function: Callable[..., Any]) -> Evidence:
         sources = tuple(data) if isinstance(data, list | tuple) else (data,)
-        return Evidence(claim, kind, function, over, size or SIZES[kind], rounding, sources)
+        return Evidence(claim, kind, function, over, size or KINDS[kind].size, rounding, sources)
 
     return wrap
 

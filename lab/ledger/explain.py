@@ -11,7 +11,7 @@ from lab.ledger import catalogue
 from lab.ledger import plan as planning
 from lab.ledger.catalogue import Claim, Paper
 from lab.ledger.engine import Outcome, current
-from lab.ledger.evidence import Evidence
+from lab.ledger.evidence import KINDS, Evidence
 from lab.ledger.plan import OTHER, PROFILES, Modules
 from lab.ledger.store import Result, Store
 
@@ -105,8 +105,9 @@ def _numbers(outcome: Outcome, indent: int = 2) -> list[str]:
     lines += _field("predicted", _number(result.predicted), indent)
     lines += _field("estimate", _number(result.estimate), indent)
     lines += _field("interval", _interval(result), indent)
-    lines += _field("samples", f"{result.samples:,} {SAMPLES.get(unit.kind, '')}".rstrip(), indent)
-    if unit.kind not in ("exact", "proof"):
+    kind = KINDS[unit.kind]
+    lines += _field("samples", f"{result.samples:,} {kind.counts}".rstrip(), indent)
+    if kind.random:
         lines += _field("error share", f"{result.alpha:g}", indent)
     if result.counterexample:
         lines += _field(
@@ -114,9 +115,6 @@ def _numbers(outcome: Outcome, indent: int = 2) -> list[str]:
         )
     lines += _field("note", result.note, indent)
     return lines
-
-
-SAMPLES = {"exact": "worlds", "sampled": "observations", "rate": "errors", "proof": "steps"}
 
 
 def _interval(result: Result) -> str:
@@ -191,19 +189,19 @@ def errata(
     folder: Path | None = None,
     modules: Modules | None = None,
 ) -> str:
-    """Every claim expected to fail as printed: counterexample, corrected claim, what the ledger says of both."""
+    """Every claim expected to fail: who says it, counterexample, corrected claim, what the ledger says of both."""
     papers = catalogue.load(folder, names)
-    printed = [claim for claim in catalogue.select(papers, list(names)) if claim.expected == "fails"]
-    if not printed:
-        return "no claim of these is expected to fail as printed"
+    failing = [claim for claim in catalogue.select(papers, list(names)) if claim.expected == "fails"]
+    if not failing:
+        return "no claim of these is expected to fail"
     claims = {claim.id: claim for paper in papers.values() for claim in paper.claims}
     blocks = []
     with Store.read(home) as store:
-        for claim in printed:
+        for claim in failing:
             corrected = claims[claim.corrected]
             verdicts = {c.id: _verdicts(papers[c.paper], c, store, modules) for c in (claim, corrected)}
             lines = [f"{claim.id} ({papers[claim.paper].title}, {claim.place})"]
-            lines += _field("printed", claim.statement)
+            lines += _field(catalogue.SOURCES[claim.source], claim.statement)
             lines += _field("ledger", _said(verdicts[claim.id]))
             lines += _field("counterexample", claim.counterexample)
             found = [o.result.counterexample for o in verdicts[claim.id] if o.result.counterexample]

@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lab.inference.equivalence import around
+
 Series = dict[str, Any]
 
 
@@ -119,8 +121,8 @@ def mean_between(
 
 def mean_equals(values: Any, target: Any, *, within: Any, low: Any, high: Any, **more: Any) -> Mean:
     """The mean equals the target up to `within`, the difference that matters."""
-    target = np.asarray(target, float)
-    return mean_between(values, (target - within, target + within), low=low, high=high, predicted=target, **more)
+    predicted = np.asarray(target, float)
+    return mean_between(values, around(target, within=within), low=low, high=high, predicted=predicted, **more)
 
 
 def mean_at_most(values: Any, bound: Any, *, low: Any, high: Any, **more: Any) -> Mean:

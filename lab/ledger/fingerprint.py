@@ -16,7 +16,7 @@ from pathlib import Path
 # How a unit runs and is judged is code that every result depends on.
 JUDGES = "lab.ledger.unit"
 PACKAGES = ("lab", "simulations")
-LIBRARIES = ("numpy", "scipy", "jax", "jaxlib", "optax")
+LIBRARIES = ("numpy", "scipy", "jax", "jaxlib", "optax", "array-api-compat", "python-flint")
 
 
 def digest(*parts: str) -> str:

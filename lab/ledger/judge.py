@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.inference import rounding
+from lab.inference import equivalence, rounding
 from lab.ledger.findings import Checked, Comparison, Interval, Mean, Rate
 
 DRAWN = 0.05  # error level of the intervals that only figures use
@@ -225,14 +225,9 @@ def interval(found: Interval) -> Judgement:
 
 def decide(low: Any, high: Any, claimed_low: Any, claimed_high: Any) -> str:
     """holds: every interval lies in its claimed one; fails: some interval lies outside."""
-    low, high, claimed_low, claimed_high = np.broadcast_arrays(
-        *(np.asarray(x, float) for x in (low, high, claimed_low, claimed_high))
+    return equivalence.combine(
+        equivalence.decide(*(np.asarray(x, float) for x in (low, high, claimed_low, claimed_high)))
     )
-    if np.isnan(claimed_low).any() or np.isnan(claimed_high).any() or np.any(claimed_low > claimed_high):
-        raise BrokenCheck(f"not a claimed interval: from {claimed_low.tolist()} to {claimed_high.tolist()}")
-    if np.any((high < claimed_low) | (low > claimed_high)):
-        return "fails"
-    return "holds" if np.all((low >= claimed_low) & (high <= claimed_high)) else "undecided"
 
 
 def describe(world: Any, index: int | None, worlds: int | None = None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from lab.inference import budget
 from lab.ledger import catalogue, fingerprint
 from lab.ledger.catalogue import Claim, Paper
 from lab.ledger.errors import CatalogueError, LabError, UnknownName, suggestion
-from lab.ledger.evidence import Evidence, collect
+from lab.ledger.evidence import KINDS, Evidence, collect
 from lab.ledger.unit import Unit
 
 PACKAGE = "simulations"
@@ -115,13 +115,18 @@ def evidence_of(paper: Paper, modules: Modules = module_of) -> dict[str, list[Ev
     """The evidence for each claim of a paper: every claim has some, with a control, and none is for another claim."""
     module = modules(paper.slug)
     found: dict[str, list[Evidence]] = {claim.id: [] for claim in paper.claims}
+    named: set[str] = set()
     for check in [*_collect(module), *_proofs(paper.slug)]:
         where = f"{check.function.__module__}.{check.name}"
         if check.claim not in found:
             near = suggestion(check.claim, found)
             raise CatalogueError(f"{where}: {check.claim!r} is no claim of {paper.slug} in the catalogue{near}")
-        if any(other.name == check.name for other in found[check.claim]):
-            raise CatalogueError(f"{where}: {check.claim} has two pieces of evidence of this name")
+        # A certificate may stand for several claims; everything else is read by its name.
+        if check.kind != "proof" and check.name in named:
+            raise CatalogueError(f"{where}: {paper.slug} has two pieces of evidence of this name")
+        named.add(check.name)
+        if check.kind != "proof" and not check.function.__doc__:
+            raise CatalogueError(f"{where}: needs a docstring that says what is done; `lab explain` shows it")
         texts = [control.text for control in check.controls]
         if len(set(texts)) < len(texts):
             raise CatalogueError(f"{where}: two controls have the same text")
@@ -183,7 +188,7 @@ def _data(source: Any) -> str:
 def _unit(
     claim: Claim, check: Evidence, profile: Profile, data: list[Any], control: str | None, expected: str, over: Any
 ) -> Unit:
-    scaled = check.kind in ("exact", "rate", "data")
+    kind = KINDS[check.kind]
     module = check.function.__module__
     unit = Unit(
         module=module,
@@ -193,8 +198,8 @@ def _unit(
         control=control,
         expected=expected,
         profile=profile.name,
-        size=max(1, round(check.size * profile.factor)) if scaled else check.size,
-        chunks=profile.chunks if check.kind == "sampled" else 1,
+        size=max(1, round(check.size * profile.factor)) if kind.scaled else check.size,
+        chunks=profile.chunks if kind.in_chunks else 1,
         alpha=budget.PER_CHECK,
         seed=int(fingerprint.digest(claim.id, check.name, control or "")[:13], 16),  # 52 bits: exact in any JSON reader
         code=fingerprint.code(module),

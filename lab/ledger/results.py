@@ -51,13 +51,10 @@ def read(
     profile, checks, known = best(paper, home, folder=folder, modules=modules)
     found: dict[str, StoredResult] = {}
     for check in checks:
-        name = check.evidence.name
         if check.evidence.kind == "proof":  # a certificate may stand for several claims, and nobody draws it
             continue
-        if name in found:
-            raise NotCurrent(f"{paper}: two pieces of evidence are named {name!r}; results are read by this name")
         controls = {str(unit.control): _stored(known[unit.key], profile) for unit in check.controls}
-        found[name] = _stored(known[check.main.key], profile, controls)
+        found[check.evidence.name] = _stored(known[check.main.key], profile, controls)
     return found
 
 

@@ -24,6 +24,7 @@ FILE = "ledger.sqlite"
 APPLICATION = 0x1AB1ED6E  # marks a SQLite file as ours
 SCHEMA = 1
 WAIT = 60.0  # seconds to wait for another process that is writing
+KEPT = 4  # newest results of a unit that are kept: of the code as it is, and of some that it may go back to
 
 TABLES = """
 CREATE TABLE results (
@@ -31,6 +32,12 @@ CREATE TABLE results (
     verdict TEXT NOT NULL, seconds REAL NOT NULL, finished TEXT NOT NULL, payload TEXT NOT NULL, digest TEXT NOT NULL
 ) STRICT;
 CREATE INDEX results_of_claim ON results (claim, evidence, control);
+"""
+
+FORGET = """
+DELETE FROM results WHERE key IN (
+    SELECT key FROM results WHERE claim = ? AND evidence = ? AND control IS ? AND profile = ?
+    ORDER BY finished DESC LIMIT -1 OFFSET ?)
 """
 
 
@@ -92,6 +99,8 @@ class Store:
     def read(cls, folder: Path | str | None = None) -> "Store":
         """Open for reading; a file that is not there reads as an empty ledger and is not made."""
         file = home(folder) / FILE
+        if file.parent.is_file():
+            raise StoreError(f"{file.parent}: is a file, not the ledger's folder; set LAB_HOME to another")
         if not file.exists():
             return cls(file, None)
         # "rw" writes nothing, but may undo what a killed process left half-written; SQLite falls back to reading only.
@@ -112,15 +121,20 @@ class Store:
         return cls(file, connection)
 
     def add(self, result: Result) -> None:
-        """Store a result, now and for good, in one transaction. It replaces an earlier result of the same key."""
+        """Store a result, now and for good, in one transaction.
+
+        It replaces an earlier result of the same key, and of the same unit under other keys the oldest beyond `KEPT`.
+        """
         payload = encode(dataclasses.asdict(result))
         row = (
             result.key, result.claim, result.evidence, result.control, result.profile, result.verdict,
             result.seconds, result.finished, payload, digest(payload),
         )  # fmt: skip
         assert self._connection is not None
-        with _reported(self.file):
+        with _reported(self.file), self._connection:  # commits, or takes all back
+            self._connection.execute("BEGIN IMMEDIATE")
             self._connection.execute(f"INSERT OR REPLACE INTO results VALUES ({','.join('?' * len(row))})", row)
+            self._connection.execute(FORGET, (*row[1:5], KEPT))
 
     def find(self, keys: Iterable[str]) -> dict[str, Result]:
         """The stored results that have these keys."""
@@ -215,7 +229,7 @@ def _check(connection: sqlite3.Connection, file: Path, *, may_write: bool) -> No
             "update the lab, or set LAB_HOME to another folder"
         )
     else:
-        state = _pragma(connection, "quick_check(1)")
+        state = " ".join(str(_pragma(connection, "quick_check(1)")).split())
         if state != "ok":
             raise StoreError(f"{file}: is damaged ({state}); {_ADVICE}")
     if may_write:

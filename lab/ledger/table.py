@@ -11,8 +11,8 @@ from typing import Any
 
 from lab.ledger.catalogue import Claim
 from lab.ledger.engine import Ledger, Row
+from lab.ledger.evidence import KINDS
 
-KINDS = ("exact", "sampled", "rate", "proof", "data", "lm")
 COLOURS = {"holds": "green", "fails": "yellow", "undecided": "magenta", "error": "red"}
 IN_PART = "; “in part”: what a certificate proves of the claim is said by `lab explain`"
 LEGEND = (

@@ -15,7 +15,7 @@ from lab.inference import rounding
 from lab.ledger import evidence as evidence_module
 from lab.ledger import fingerprint
 from lab.ledger.errors import CodeChanged
-from lab.ledger.evidence import Draw, Evidence
+from lab.ledger.evidence import KINDS, Draw, Evidence
 from lab.ledger.judge import Judgement, judge
 
 
@@ -87,7 +87,7 @@ def execute(check: Evidence, unit: Unit) -> Judgement:
     def call(chunk: int, world: Any) -> Any:
         leading = () if world is None else (world,)
         settings = {name: x(*leading) if callable(x) else x for name, x in changes.items()}
-        draw = () if unit.kind in ("exact", "proof") else (Draw(unit.seed, chunk, unit.size, unit.alpha),)
+        draw = (Draw(unit.seed, chunk, unit.size, unit.alpha),) if KINDS[unit.kind].random else ()
         return check.function(*leading, *draw, **settings)
 
     world = world_of(0)

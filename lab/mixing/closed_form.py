@@ -16,8 +16,11 @@ from jaxtyping import Float
 from lab.arrays import (
     Array,
     Real,
+    beside,
     check_between,
+    check_broadcast,
     check_finite,
+    check_last_axis,
     check_positive,
     check_same_shape,
     floats,
@@ -48,31 +51,34 @@ def mixed(
 ) -> Float[Array, "... dim"]:
     r"""Mixed gradient $\alpha\,g_t + (1-\alpha)\,g_e$; `weight` has the leading dimensions.
 
-    Raises ValueError unless 0 ≤ weight ≤ 1 and both gradients are finite. Source: `bvpo`, Equation 2.
+    Raises ValueError unless 0 ≤ weight ≤ 1 and both gradients are finite, of one shape. Source: `bvpo`, Equation 2.
     """
-    check_between(0.0, 1.0, weight=weight)
-    check_finite(g_trace=g_trace, g_empty=g_empty)
     g_trace, g_empty, weight = floats(g_trace, g_empty, weight)
-    return _beside(weight) * g_trace + (1.0 - _beside(weight)) * g_empty
+    check_between(0.0, 1.0, weight=weight)
+    _check_vectors(g_trace=g_trace, g_empty=g_empty)
+    check_broadcast(weight=weight, **{"g_trace[..., 0]": g_trace[..., 0]})
+    return beside(weight) * g_trace + (1.0 - beside(weight)) * g_empty
 
 
 def bias(
     weight: Real, bias_trace: Float[Array, "... dim"], bias_empty: Float[Array, "... dim"]
 ) -> Float[Array, "... dim"]:
     r"""Bias of the mixture, $\alpha b_t + (1-\alpha) b_e$. Raises ValueError unless all is finite, of one shape."""
-    check_finite(weight=weight, bias_trace=bias_trace, bias_empty=bias_empty)
-    check_same_shape(bias_trace=bias_trace, bias_empty=bias_empty)
     bias_trace, bias_empty, weight = floats(bias_trace, bias_empty, weight)
-    return _beside(weight) * bias_trace + (1.0 - _beside(weight)) * bias_empty
+    check_finite(weight=weight)
+    _check_vectors(bias_trace=bias_trace, bias_empty=bias_empty)
+    check_broadcast(weight=weight, **{"bias_trace[..., 0]": bias_trace[..., 0]})
+    return beside(weight) * bias_trace + (1.0 - beside(weight)) * bias_empty
 
 
 def variance(weight: Real, var_trace: Real, var_empty: Real, cov: Real) -> Float[Array, "..."]:
     r"""Variance of the mixture, $\alpha^2 S_t + (1-\alpha)^2 S_e + 2\alpha(1-\alpha) S_{te}$.
 
-    Raises ValueError unless all is finite and the variances are not negative. Source: `bvpo`, C1.
+    Raises ValueError unless all is finite, the variances are not negative, and shapes broadcast. Source: `bvpo`, C1.
     """
     _check_spreads(var_trace, var_empty, cov)
     check_finite(weight=weight)
+    check_broadcast(weight=weight, var_trace=var_trace, var_empty=var_empty, cov=cov)
     weight, var_trace, var_empty, cov = floats(weight, var_trace, var_empty, cov)
     rest = 1.0 - weight
     return weight * weight * var_trace + rest * rest * var_empty + 2.0 * weight * rest * cov
@@ -88,11 +94,16 @@ def covariance(
 
     $$\alpha^2\Sigma_t + (1-\alpha)^2\Sigma_e + \alpha(1-\alpha)(\Sigma_{te} + \Sigma_{te}^\top).$$
 
-    `cross` is $\mathrm{Cov}(g_t, g_e)$. Source: `bvpo`, Theorem 1 is the case $\Sigma_e = \Sigma_{te} = 0$.
+    `cross` is $\mathrm{Cov}(g_t, g_e)$. Raises ValueError unless all is finite, and the matrices square, of one shape.
+    Source: `bvpo`, Theorem 1 is the case $\Sigma_e = \Sigma_{te} = 0$.
     """
-    check_same_shape(cov_trace=cov_trace, cov_empty=cov_empty, cross=cross)
     cov_trace, cov_empty, cross, weight = floats(cov_trace, cov_empty, cross, weight)
-    a = weight[..., None, None] if weight.ndim else weight
+    check_finite(weight=weight)
+    _check_vectors(cov_trace=cov_trace, cov_empty=cov_empty, cross=cross)
+    if cross.ndim < 2 or cross.shape[-1] != cross.shape[-2]:
+        raise ValueError(f"cross has {tuple(cross.shape)}: covariances must be square")
+    check_broadcast(weight=weight, **{"cross[..., 0, 0]": cross[..., 0, 0]})
+    a = beside(weight, axes=2)
     both = cross + namespace(cross).matrix_transpose(cross)
     return a * a * cov_trace + (1.0 - a) * (1.0 - a) * cov_empty + a * (1.0 - a) * both
 
@@ -127,7 +138,7 @@ def mean_squared_error(
     var_empty: Real,
     cov: Real,
 ) -> Float[Array, "..."]:
-    r"""$\mathbb{E}\|g_c(\alpha) - \mu\|^2$: `step_error` at $\rho = 1$. Source: `bvpo`, Theorem 2."""
+    r"""$\mathbb{E}\|g_c(\alpha) - \mu\|^2$: `step_error` at $\rho = 1$; raises as that. Source: `bvpo`, Theorem 2."""
     return step_error(weight, bias_trace, bias_empty, var_trace, var_empty, cov)
 
 
@@ -139,9 +150,12 @@ def error_matrix(
     cov_empty: Float[Array, "... dim dim"],
     cross: Float[Array, "... dim dim"],
 ) -> Float[Array, "... dim dim"]:
-    r"""$\mathbb{E}(g_c-\mu)(g_c-\mu)^\top = b(\alpha)b(\alpha)^\top + \Sigma(\alpha)$; its trace is the error."""
-    check_same_shape(bias_trace=bias_trace, bias_empty=bias_empty)
+    r"""$\mathbb{E}(g_c-\mu)(g_c-\mu)^\top = b(\alpha)b(\alpha)^\top + \Sigma(\alpha)$; its trace is the error.
+
+    Raises ValueError as `bias` and `covariance`, and unless vectors and matrices have one dimension.
+    """
     mean, spread = floats(bias(weight, bias_trace, bias_empty), covariance(weight, cov_trace, cov_empty, cross))
+    check_last_axis("dimensions", bias_trace=mean, **{"cov_trace[..., 0, :]": spread[..., 0, :]})
     return mean[..., :, None] * mean[..., None, :] + spread
 
 
@@ -195,8 +209,8 @@ def improvement(
 ) -> Improvement:
     r"""How far the best mixture lies below each estimator: $(D-N)^2/D$ and $N^2/D$ while $0 < N < D$.
 
-    $N/D$ is the `unclipped_weight`; where it lies outside (0, 1), one of the amounts is 0.
-    Source: `bvpo`, Corollary 1 (amounts derived).
+    $N/D$ is the `unclipped_weight`; where it lies outside (0, 1), one of the amounts is 0. Raises ValueError where the
+    estimators coincide. Source: `bvpo`, Corollary 1 (amounts derived).
     """
     numerator, rest = _parts(bias_trace, bias_empty, var_trace, var_empty, cov, smoothness_step)
     denominator = numerator + rest
@@ -206,7 +220,10 @@ def improvement(
 
 
 def batched(moments: Moments, *, batch: Real) -> Moments:
-    """Moments of the mean of `batch` independent draws of the pair of estimators: biases stay, covariances shrink."""
+    """Moments of the mean of `batch` independent draws of the pair of estimators: biases stay, covariances shrink.
+
+    Raises ValueError unless the batch is positive.
+    """
     check_positive(batch=batch)
     return moments._replace(
         var_trace=moments.var_trace / batch, var_empty=moments.var_empty / batch, cov=moments.cov / batch
@@ -217,7 +234,8 @@ def averaged(moments: Moments, *, traces: Real, within: Real) -> Moments:
     r"""Moments when the trace gradient is the mean over k traces of the same pair: $S_t - (1 - 1/k)\,S_{within}$.
 
     `within` is the part of $S_t$ that trace sampling causes: all of it per pair, $\mathbb{E}\,\mathrm{Var}(g_t|pair)$
-    over the data. Biases and the covariance with the empty-trace gradient do not change. Source: `bvpo`, C8 (derived).
+    over the data. Biases and the covariance with the empty-trace gradient do not change. Raises ValueError unless
+    traces ≥ 1 and within ≥ 0. Source: `bvpo`, C8 (derived).
     """
     check_between(1.0, float("inf"), traces=traces)
     check_between(0.0, float("inf"), within=within)
@@ -231,13 +249,17 @@ def sgd_bound(
 
     It is $2(L(\theta_0)-L^*)/(\eta T)$ plus the mean `step_error` of the steps.
 
-    Raises ValueError unless η L ≤ 1. Source: `bvpo`, Theorem 3 (constants derived).
+    Raises ValueError unless η L ≤ 1, there is a step, and neither gap nor error is negative.
+    Source: `bvpo`, Theorem 3 (constants derived).
     """
     check_positive(step_size=step_size, smoothness=smoothness)
     if steps < 1:
         raise ValueError(f"steps = {steps}: must be at least 1")
     check_between(0.0, float("inf"), initial_gap=initial_gap, mean_step_error=mean_step_error)
-    initial_gap, mean_step_error, step_size = floats(initial_gap, mean_step_error, step_size)
+    check_broadcast(
+        initial_gap=initial_gap, mean_step_error=mean_step_error, step_size=step_size, smoothness=smoothness
+    )
+    initial_gap, mean_step_error, step_size, smoothness = floats(initial_gap, mean_step_error, step_size, smoothness)
     check_between(0.0, 1.0, **{"step_size · smoothness": step_size * smoothness})
     return 2.0 * initial_gap / (step_size * steps) + mean_step_error
 
@@ -270,10 +292,18 @@ def check_apart(denominator: Array) -> None:
 def _check_moments(
     bias_trace: Array, bias_empty: Array, var_trace: Real, var_empty: Real, cov: Real, smoothness_step: Real
 ) -> None:
-    check_same_shape(bias_trace=bias_trace, bias_empty=bias_empty)
-    check_finite(bias_trace=bias_trace, bias_empty=bias_empty)
+    bias_trace, bias_empty = floats(bias_trace, bias_empty)
+    _check_vectors(bias_trace=bias_trace, bias_empty=bias_empty)
     _check_spreads(var_trace, var_empty, cov)
     check_positive(smoothness_step=smoothness_step)
+    numbers = {"var_trace": var_trace, "var_empty": var_empty, "cov": cov, "smoothness_step": smoothness_step}
+    check_broadcast(**{"bias_trace[..., 0]": bias_trace[..., 0]}, **numbers)
+
+
+def _check_vectors(**named: Array) -> None:
+    check_same_shape(**named)
+    check_last_axis("dimensions", **named)
+    check_finite(**named)
 
 
 def _check_spreads(var_trace: Real, var_empty: Real, cov: Real) -> None:
@@ -290,7 +320,3 @@ def unit_interval(weight: Array) -> Array:
     """The nearest weight in [0, 1]."""
     xp = namespace(weight)
     return xp.minimum(xp.maximum(weight, xp.zeros_like(weight)), xp.ones_like(weight))
-
-
-def _beside(weight: Array) -> Array:
-    return weight[..., None] if weight.ndim else weight

@@ -13,7 +13,18 @@ from typing import NamedTuple
 
 from jaxtyping import Float
 
-from lab.arrays import Array, Real, check_finite, check_positive, check_same_shape, floats, namespace
+from lab.arrays import (
+    Array,
+    Real,
+    beside,
+    check_broadcast,
+    check_finite,
+    check_last_axis,
+    check_positive,
+    check_same_shape,
+    floats,
+    namespace,
+)
 from lab.mixing.closed_form import Moments, check_apart, dot, unit_interval
 
 
@@ -41,9 +52,12 @@ def sample_moments(
 ) -> Moments:
     """Moments of both estimators from joint samples, where the target is known; covariances without bias (n − 1).
 
-    What the samples vary over is what the moments are over. Raises ValueError for fewer than two samples.
+    What the samples vary over is what the moments are over. Raises ValueError for fewer than two samples, numbers that
+    are not finite, or shapes that do not agree.
     """
-    trace, empty, target = _checked(trace, empty, target, least=2)
+    trace, empty, target = floats(trace, empty, target)
+    _check_samples(trace, empty=empty)
+    _check_one_a_problem(trace, target=target)
     xp = namespace(trace)
     return Moments(
         xp.mean(trace, axis=-2) - target,
@@ -64,13 +78,15 @@ def weight_per_pair(
     r"""Best weight of one pair from k ≥ 2 trace gradients of it, where the empty-trace gradient is a constant.
 
     Estimates $\|b_e\|^2 / (\|b_e\|^2 + \rho S_t)$ with $\|\bar g_t - g_e\|^2 - \hat S_t/k$ for $\|b_e\|^2$; with a
-    known `target` the general ratio. Raises ValueError for fewer than two traces, and where the estimators coincide.
+    known `target` the general ratio. Raises ValueError for fewer than two traces, numbers that are not finite, shapes
+    that do not agree, and where the estimators coincide.
     """
+    trace, empty, target, smoothness_step = _floats(trace, empty, target, smoothness_step)
     check_positive(smoothness_step=smoothness_step)
-    xp = namespace(trace, empty)
-    constant = empty[..., None, :] + xp.zeros_like(trace)
-    trace, constant, target = _checked(trace, constant, target, least=2)
-    apart = trace - constant
+    _check_samples(trace)
+    _check_one_a_problem(trace, empty=empty, target=target)
+    check_broadcast(smoothness_step=smoothness_step, **{"trace[..., 0, 0]": trace[..., 0, 0]})
+    apart = trace - empty[..., None, :]
     return _ratio(apart, _covariance(apart, apart), None, empty, target, smoothness_step)
 
 
@@ -85,11 +101,14 @@ def weight_over_data(
     r"""Best weight of a minibatch of `batch` pairs from n ≥ 2 independent pairs, one trace and one empty gradient each.
 
     Estimates $\frac{\|b_e\|^2 + \rho(S_e - S_{te})/B}{\|b_e\|^2 + \rho(S_t + S_e - 2S_{te})/B}$, $b_e$ from the mean
-    difference. Raises ValueError for fewer than two pairs, and where the estimators coincide.
+    difference. Raises ValueError for fewer than two pairs, numbers that are not finite, shapes that do not agree, and
+    where the estimators coincide.
     """
+    trace, empty, target, smoothness_step = _floats(trace, empty, target, smoothness_step)
     check_positive(batch=batch, smoothness_step=smoothness_step)
-    check_same_shape(trace=trace, empty=empty)
-    trace, empty, target = _checked(trace, empty, target, least=2)
+    _check_samples(trace, empty=empty)
+    _check_one_a_problem(trace, target=target)
+    check_broadcast(smoothness_step=smoothness_step, batch=batch, **{"trace[..., 0, 0]": trace[..., 0, 0]})
     apart = trace - empty
     mean_empty = namespace(empty).mean(empty, axis=-2)
     return _ratio(
@@ -151,19 +170,31 @@ def _covariance(x: Array, y: Array) -> _Estimate:
 
 def _plus(first: _Estimate, second: _Estimate, factor: Real) -> _Estimate:
     value, factor = floats(second.value, factor)
-    influence = second.influence * (factor[..., None] if factor.ndim else factor)
+    influence = second.influence * beside(factor)
     return _Estimate(first.value + factor * value, first.influence + influence)
 
 
-def _checked(trace: Array, empty: Array, target: Array | None, *, least: int) -> tuple[Array, Array, Array | None]:
-    if trace.ndim < 2 or trace.shape[-2] < least:
+def _floats(trace: Array, empty: Array, target: Array | None, number: Real) -> tuple[Array, Array, Array | None, Array]:
+    if target is not None:
+        trace, empty, target, number = floats(trace, empty, target, number)
+        return trace, empty, target, number
+    trace, empty, number = floats(trace, empty, number)
+    return trace, empty, None, number
+
+
+def _check_samples(trace: Array, **same: Array) -> None:
+    """Raise ValueError unless the trace gradients are two or more finite vectors, and others like them."""
+    if trace.ndim < 2 or trace.shape[-2] < 2 or trace.shape[-1] < 1:
         raise ValueError(
-            f"trace has shape {tuple(trace.shape)}: needs at least {least} samples on the axis before the last"
+            f"trace has {tuple(trace.shape)}: needs at least 2 samples on the axis before the last, of 1 dimension"
         )
-    check_same_shape(trace=trace, empty=empty)
-    check_finite(trace=trace, empty=empty)
-    if target is None:
-        return (*floats(trace, empty), None)
-    check_finite(target=target)
-    trace, empty, target = floats(trace, empty, target)
-    return trace, empty, target
+    check_same_shape(trace=trace, **same)
+    check_finite(trace=trace, **same)
+
+
+def _check_one_a_problem(trace: Array, **vectors: Array | None) -> None:
+    """Raise ValueError unless the vectors are finite, one for each problem whose samples `trace` holds, or for all."""
+    for name, vector in vectors.items():
+        if vector is not None:
+            check_last_axis("dimensions", **{name: vector, "trace[..., 0, :]": trace[..., 0, :]})
+            check_finite(**{name: vector})

@@ -15,14 +15,17 @@ from lab.objectives.squared import ipo
 
 
 def ipo_target(beta: Real) -> Float[Array, "..."]:
-    r"""IPO's target margin $\frac{1}{2\beta}$ in nats, from its beta (the paper's $\tau$)."""
+    r"""IPO's target margin $\frac{1}{2\beta}$ in nats, from its beta (the paper's $\tau$).
+
+    Raises ValueError unless beta is positive. Source: `dpo-background`.
+    """
     check_positive(beta=beta)
     (beta,) = floats(beta)
     return 0.5 / beta
 
 
 def ipo_beta(target: Real) -> Float[Array, "..."]:
-    r"""IPO's beta from its target margin: the same formula, $\frac{1}{2t}$."""
+    r"""IPO's beta from its target margin: the same formula, $\frac{1}{2t}$. Raises ValueError unless it is positive."""
     check_positive(target=target)
     (target,) = floats(target)
     return 0.5 / target
@@ -31,7 +34,8 @@ def ipo_beta(target: Real) -> Float[Array, "..."]:
 def dpo_beta_like_ipo(beta: Real) -> Float[Array, "..."]:
     r"""DPO's beta whose minimiser agrees with IPO's to first order at win rates near 1/2: $\beta_{DPO} = 4\beta_{IPO}$.
 
-    $\mathrm{logit}\,p \approx 4(p - \frac12)$ against $(p - \frac12)/\beta$. Source: `dpo-background`, B9.
+    $\mathrm{logit}\,p \approx 4(p - \frac12)$ against $(p - \frac12)/\beta$. Raises ValueError unless beta is positive.
+    Source: `dpo-background`, B9.
     """
     check_positive(beta=beta)
     (beta,) = floats(beta)
@@ -39,7 +43,10 @@ def dpo_beta_like_ipo(beta: Real) -> Float[Array, "..."]:
 
 
 def robust_ipo_beta(beta: Real, *, flip_rate: Real) -> Float[Array, "..."]:
-    r"""The beta with which plain IPO is robust IPO, $\beta(1-2\varepsilon)$. Source: `rdpo`, C8."""
+    r"""The beta with which plain IPO is robust IPO, $\beta(1-2\varepsilon)$.
+
+    Raises ValueError unless beta is positive and 0 ≤ flip_rate < 1/2. Source: `rdpo`, C8.
+    """
     check_positive(beta=beta)
     check_flip_rate(flip_rate)
     beta, flip_rate = floats(beta, flip_rate)

@@ -32,7 +32,10 @@ def robust_hinge(margin: Real, *, beta: Real, flip_rate: Real) -> Float[Array, "
 
 
 def hinge_minimiser(win_rate: Real, *, beta: Real) -> Float[Array, "..."]:
-    r"""$\beta m = \mathrm{sign}(\tilde p - \frac12)$: the win rate itself is lost. Source: `dpo-background`, B12."""
+    r"""$\beta m = \mathrm{sign}(\tilde p - \frac12)$: the win rate itself is lost.
+
+    Raises ValueError unless beta is positive and 0 ≤ win_rate ≤ 1. Source: `dpo-background`, B12.
+    """
     check_broadcast(win_rate=win_rate, beta=beta)
     check_between(0.0, 1.0, win_rate=win_rate)
     check_positive(beta=beta)
@@ -43,7 +46,7 @@ def hinge_minimiser(win_rate: Real, *, beta: Real) -> Float[Array, "..."]:
 def robust_hinge_minimiser(win_rate: Real, *, beta: Real, flip_rate: Real) -> Float[Array, "..."]:
     r"""As `hinge_minimiser`, but infinite where the observed win rate lies outside $[\varepsilon, 1-\varepsilon]$.
 
-    Source: `rdpo`, C8 and C9.
+    Raises ValueError also unless 0 ≤ flip_rate < 1/2. Source: `rdpo`, C8 and C9.
     """
     kink, clean = floats(hinge_minimiser(win_rate, beta=beta), unflipped(win_rate, flip_rate=flip_rate))
     xp = namespace(clean)

@@ -55,6 +55,7 @@ def mean_ranking_loss(scores: Float[Array, "... ranked"]) -> Float[Array, "..."]
     $$\bar\ell = \sum_{\emptyset\ne S} \binom{K}{|S|}^{-1} \log\sum_{i \in S} e^{r_i} - \sum_i r_i.$$
 
     In a random order the last s items are a uniformly random subset of that size; each term averages over them.
+    Raises ValueError for more than 16 items.
     """
     xp = namespace(scores)
     places = scores.shape[-1]

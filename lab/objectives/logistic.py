@@ -61,42 +61,59 @@ def robust_dpo(margin: Real, *, beta: Real, flip_rate: Real) -> Float[Array, "..
 def noisy_likelihood_dpo(margin: Real, *, beta: Real, flip_rate: Real) -> Float[Array, "..."]:
     r"""Likelihood of labels with known flips, $-\log[(1-2\varepsilon)\,\sigma(h) + \varepsilon]$.
 
-    Consistent like `robust_dpo`, and the efficient benchmark for it; bounded below, not convex. Source: `rdpo`, C6.
+    Consistent like `robust_dpo`, and the efficient benchmark for it. Between $-\log(1-\varepsilon)$ and
+    $-\log\varepsilon$, hence not convex: it is so exactly for $h \ge -\frac12\mathrm{logit}(1-\varepsilon)$. Raises
+    ValueError also unless 0 ≤ flip_rate < 1/2. Source: `rdpo`, C6.
     """
     h, flip_rate = scaled_with_rate(margin, beta=beta, flip_rate=flip_rate)
     return -noisy_log_likelihood(h, flip_rate=flip_rate)
 
 
 def dpo_weight(margin: Real, *, beta: Real) -> Float[Array, "..."]:
-    r"""$\zeta = \sigma(-h)$, in (0, 1). Source: `rdpo`, C3."""
+    r"""$\zeta = \sigma(-h)$, in (0, 1). Raises ValueError as `dpo`. Source: `rdpo`, C3."""
     return sigmoid(-scaled(margin, beta=beta))
 
 
 def conservative_dpo_weight(margin: Real, *, beta: Real, flip_rate: Real) -> Float[Array, "..."]:
-    r"""$\zeta = \sigma(-h) - \varepsilon$: reversed once $\sigma(-h) < \varepsilon$. Source: `rdpo`, C3."""
+    r"""$\zeta = \sigma(-h) - \varepsilon$: reversed once $\sigma(-h) < \varepsilon$.
+
+    Raises ValueError as `conservative_dpo`. Source: `rdpo`, C3.
+    """
     h, flip_rate = scaled_with_rate(margin, beta=beta, flip_rate=flip_rate)
     return sigmoid(-h) - flip_rate
 
 
 def robust_dpo_weight(margin: Real, *, beta: Real, flip_rate: Real) -> Float[Array, "..."]:
-    r"""$\zeta = \sigma(-h) + c$, in (c, 1 + c): every observed pair keeps being pushed. Source: `rdpo`, C3."""
+    r"""$\zeta = \sigma(-h) + c$, in (c, 1 + c): every observed pair keeps being pushed.
+
+    Raises ValueError as `robust_dpo`. Source: `rdpo`, C3.
+    """
     h, flip_rate = scaled_with_rate(margin, beta=beta, flip_rate=flip_rate)
     return sigmoid(-h) + push(flip_rate)
 
 
 def dpo_curvature(margin: Real, *, beta: Real) -> Float[Array, "..."]:
-    r"""$\sigma(h)\,\sigma(-h)$, the second derivative in h of the plain, the conservative and the robust loss alike."""
+    r"""$\sigma(h)\,\sigma(-h)$, the second derivative in h of the plain, the conservative and the robust loss alike.
+
+    Raises ValueError as `dpo`. Source: `rdpo`, method.
+    """
     h = scaled(margin, beta=beta)
     return namespace(h).exp(log_sigmoid(h) + log_sigmoid(-h))
 
 
 def dpo_minimiser(win_rate: Real, *, beta: Real) -> Float[Array, "..."]:
-    r"""$\beta m = \mathrm{logit}\,\tilde p$; infinite for unanimous labels. Source: `rdpo`, C2."""
+    r"""$\beta m = \mathrm{logit}\,\tilde p$; infinite for unanimous labels.
+
+    Raises ValueError unless beta is positive and 0 ≤ win_rate ≤ 1. Source: `rdpo`, C2.
+    """
     return _margin_with_rate(win_rate, beta)
 
 
 def conservative_dpo_minimiser(win_rate: Real, *, beta: Real, flip_rate: Real) -> Float[Array, "..."]:
-    r"""$\beta m = \mathrm{logit}[(1-2\varepsilon)\tilde p + \varepsilon]$: shrunk further. Source: `rdpo`, C2."""
+    r"""$\beta m = \mathrm{logit}[(1-2\varepsilon)\tilde p + \varepsilon]$: shrunk further.
+
+    Raises ValueError as `dpo_minimiser`, and unless 0 ≤ flip_rate < 1/2. Source: `rdpo`, C2.
+    """
     check_between(0.0, 1.0, win_rate=win_rate)
     return _margin_with_rate(flipped(win_rate, flip_rate=flip_rate), beta)
 
@@ -105,7 +122,7 @@ def robust_dpo_minimiser(win_rate: Real, *, beta: Real, flip_rate: Real) -> Floa
     r"""$\beta m = \mathrm{logit}\frac{\tilde p - \varepsilon}{1-2\varepsilon}$.
 
     Infinite unless $\varepsilon < \tilde p < 1-\varepsilon$: there the loss has no minimiser, it falls for ever.
-    Source: `rdpo`, C2 and C9.
+    Raises ValueError as `dpo_minimiser`, and unless 0 ≤ flip_rate < 1/2. Source: `rdpo`, C2 and C9.
     """
     check_between(0.0, 1.0, win_rate=win_rate)
     check_flip_rate(flip_rate)

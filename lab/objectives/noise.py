@@ -28,7 +28,8 @@ def compound_flip_rate(first: Real, second: Real) -> Float[Array, "..."]:
     r"""Rate of two flips one after the other, $\varepsilon_1 + \varepsilon_2 - 2\varepsilon_1\varepsilon_2$.
 
     Label smoothing at rate $\varepsilon_2$ on labels flipped at rate $\varepsilon_1$ is, in expectation, the plain loss
-    on labels flipped at this rate: smoothing adds noise, it does not remove it. Source: `rdpo`, C2.
+    on labels flipped at this rate: smoothing adds noise, it does not remove it. Raises ValueError unless both
+    rates lie in [0, 1/2). Source: `rdpo`, C2.
     """
     check_flip_rate(first, name="first")
     check_flip_rate(second, name="second")

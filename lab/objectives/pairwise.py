@@ -32,7 +32,7 @@ def log_ratio_margin(
 
 
 def scaled(margin: Real, *, beta: Real) -> Any:
-    r"""$h = \beta m$, after the checks of every pairwise loss: finite margin, positive beta, shapes that broadcast."""
+    r"""$h = \beta m$. Raises ValueError unless the margin is finite, beta positive, and the shapes broadcast."""
     check_broadcast(margin=margin, beta=beta)
     check_finite(margin=margin)
     check_positive(beta=beta)

@@ -28,7 +28,10 @@ def robust_probit(margin: Real, *, beta: Real, flip_rate: Real) -> Float[Array, 
 
 
 def probit_minimiser(win_rate: Real, *, beta: Real) -> Float[Array, "..."]:
-    r"""$\beta m = \Phi^{-1}(\tilde p)$; infinite for unanimous labels. Source: `rdpo`, C8."""
+    r"""$\beta m = \Phi^{-1}(\tilde p)$; infinite for unanimous labels.
+
+    Raises ValueError unless beta is positive and 0 ≤ win_rate ≤ 1. Source: `rdpo`, C8.
+    """
     check_broadcast(win_rate=win_rate, beta=beta)
     check_between(0.0, 1.0, win_rate=win_rate)
     check_positive(beta=beta)
@@ -39,7 +42,8 @@ def probit_minimiser(win_rate: Real, *, beta: Real) -> Float[Array, "..."]:
 def robust_probit_minimiser(win_rate: Real, *, beta: Real, flip_rate: Real) -> Float[Array, "..."]:
     r"""$\beta m = \Phi^{-1}\!\left(\frac{\tilde p - \varepsilon}{1-2\varepsilon}\right)$.
 
-    Infinite unless $\varepsilon < \tilde p < 1-\varepsilon$. Source: `rdpo`, C8 and C9.
+    Infinite unless $\varepsilon < \tilde p < 1-\varepsilon$. Raises ValueError also unless 0 ≤ flip_rate < 1/2.
+    Source: `rdpo`, C8 and C9.
     """
     check_between(0.0, 1.0, win_rate=win_rate)
     clean = unflipped(win_rate, flip_rate=flip_rate)

@@ -48,7 +48,10 @@ def robust_ipo(margin: Real, *, beta: Real, flip_rate: Real) -> Float[Array, "..
 
 
 def ipo_minimiser(win_rate: Real, *, beta: Real) -> Float[Array, "..."]:
-    r"""$m = \frac{2\tilde p - 1}{2\beta}$: flips shrink every margin by $1-2\varepsilon$. Source: `rdpo`, C8."""
+    r"""$m = \frac{2\tilde p - 1}{2\beta}$: flips shrink every margin by $1-2\varepsilon$.
+
+    Raises ValueError unless beta is positive and 0 ≤ win_rate ≤ 1. Source: `rdpo`, C8.
+    """
     check_broadcast(win_rate=win_rate, beta=beta)
     check_between(0.0, 1.0, win_rate=win_rate)
     check_positive(beta=beta)
@@ -57,7 +60,10 @@ def ipo_minimiser(win_rate: Real, *, beta: Real) -> Float[Array, "..."]:
 
 
 def robust_ipo_minimiser(win_rate: Real, *, beta: Real, flip_rate: Real) -> Float[Array, "..."]:
-    r"""$m = \frac{2\tilde p - 1}{2\beta(1-2\varepsilon)}$, finite for every win rate. Source: `rdpo`, C8."""
+    r"""$m = \frac{2\tilde p - 1}{2\beta(1-2\varepsilon)}$, finite for every win rate.
+
+    Raises ValueError also unless 0 ≤ flip_rate < 1/2. Source: `rdpo`, C8.
+    """
     check_broadcast(win_rate=win_rate, beta=beta, flip_rate=flip_rate)
     check_flip_rate(flip_rate)
     shrunk, flip_rate = floats(ipo_minimiser(win_rate, beta=beta), flip_rate)

@@ -3,7 +3,7 @@
     steps               one step of each method, as formulas over the array API
     methods, runs       the methods as state machines that count evaluations, and whole runs in one compiled loop
     problems            games, regressions, saddle problems and linear families; `finite_sums` has their exact constants
-    projections         boxes, balls and simplices, as resolvents
+    projections         boxes and simplices, as resolvents
     schedules           anchors, resets, batches, bounds and costs of the variance-reduced Halpern iteration
     moments             Algorithm 1 without Monte Carlo: exact second moments on linear components
     resolvent_moments   the same for Algorithm 2 and its inner solver
@@ -15,26 +15,3 @@
 
 Source: `vr-halpern` (arXiv 2310.02987v2) and its precursor (arXiv 2203.09436).
 """
-
-from lab.operators.advice import Examination, break_even, examine, predicted_evaluations
-from lab.operators.finite_sums import LinearSum, NotMonotone
-from lab.operators.limits import StepSizeWarning
-from lab.operators.problems import matrix_game, ouyang_xu, policeman_and_burglar, regression
-from lab.operators.runs import natural_residual, residual, run
-
-__all__ = [
-    "Examination",
-    "LinearSum",
-    "NotMonotone",
-    "StepSizeWarning",
-    "break_even",
-    "examine",
-    "matrix_game",
-    "natural_residual",
-    "ouyang_xu",
-    "policeman_and_burglar",
-    "predicted_evaluations",
-    "regression",
-    "residual",
-    "run",
-]

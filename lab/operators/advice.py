@@ -5,9 +5,11 @@ r"""What to expect on one's own components: constants, checks, and from how many
     predicted_evaluations(found, components=10**6, distance=1.0, accuracy=1e-3)
     break_even(found, distance=1.0, accuracy=1e-3)
 
-Source: `vr-halpern` (arXiv 2310.02987v2), C1–C3; constants derived.
+Source: `vr-halpern` (arXiv 2310.02987v2), C1–C3; constants derived. Checked by `vr-halpern/average-constants` and
+`vr-halpern/break-even-advice`.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +17,8 @@ from jaxtyping import Float
 
 from lab.arrays import check_between, check_finite, check_positive
 from lab.operators import finite_sums
-from lab.operators.resolvent_moments import inner_steps
-from lab.operators.schedules import batch_size
+from lab.operators.resolvent_moments import inner_parameters
+from lab.operators.schedules import INNER_FACTOR, iteration_cost, step_size_limit
 
 LARGEST = 10**9  # components beyond which no break-even is looked for
 
@@ -45,8 +47,8 @@ class Examination:
     def step_size(self) -> float:
         r"""The longest step that theory covers: $\frac{1}{4L}$, or the resolvent's $\sqrt n/L$ of Algorithm 2."""
         if self.cocoercive:
-            return 0.25 / self.cocoercivity if self.cocoercivity else float("inf")
-        return float(np.sqrt(self.components) / self.average_lipschitz)
+            return float(step_size_limit(self.cocoercivity)) if self.cocoercivity else float("inf")
+        return inner_parameters(self.components, self.average_lipschitz).resolvent_step
 
 
 def examine(matrices: Float[np.ndarray, "..."], offsets: Float[np.ndarray, "..."] | None = None) -> Examination:
@@ -74,49 +76,55 @@ def examine(matrices: Float[np.ndarray, "..."], offsets: Float[np.ndarray, "..."
 
 
 def predicted_evaluations(
-    found: Examination, *, distance: float, accuracy: float, components: int | None = None, constant: float = 16.0
+    found: Examination, *, distance: float, accuracy: float, components: int | None = None, share: float = 1.0
 ) -> dict[str, float]:
-    r"""Evaluations of components until $\sqrt{\mathbb{E}\|v\|^2} \le \varepsilon$, by each method's guarantee.
+    r"""Mean evaluations of components until $\sqrt{\mathbb{E}\|v\|^2} \le \varepsilon$, by each method's guarantee.
 
-    Deterministic: Halpern ($n\,LD/\varepsilon$, its tight rate, with the smallest cocoercivity constant that the
-    Lipschitz constant allows) or fast extragradient ($2 \cdot 2nLD/\varepsilon$). `constant` is the leading constant of
-    Algorithm 1, see `break_even_components`. Raises ValueError unless distance and accuracy are positive.
+    Deterministic: Halpern ($nL_FD/\varepsilon$, its tight rate, with the smallest cocoercivity constant that the
+    Lipschitz constant allows) or fast extragradient ($2 \cdot 2nL_FD/\varepsilon$). With variance reduction: about
+    $16LD/\varepsilon$ iterations of Algorithm 1, or $2LD/(\sqrt n\varepsilon)$ outer ones of Algorithm 2 (as with exact
+    resolvents). `share` multiplies these two: ½ is what linear components need for small ε.
+    Raises ValueError unless distance, accuracy and share are positive and components ≥ 1.
     """
-    check_positive(distance=distance, accuracy=accuracy, constant=constant)
+    check_positive(distance=distance, accuracy=accuracy, share=share)
     n = found.components if components is None else components
     check_between(1.0, float("inf"), components=n)
     scale = distance / accuracy
     if found.cocoercive:
-        iterations = max(constant * found.cocoercivity * scale - 4.0, 1.0)
+        iterations = math.ceil(16.0 * share * found.cocoercivity * scale - 4.0)
         return {
             "Halpern": n * max(found.lipschitz * scale - 1.0, 1.0),
-            "Algorithm 1": algorithm_1_cost(n, iterations),
+            "Algorithm 1": algorithm_1_cost(n, max(iterations, 1)),
         }
-    outer = max(2.0 * found.average_lipschitz * scale / np.sqrt(n), 1.0)
-    inner = float(inner_steps(n, np.array(outer)))
+    outer = math.ceil(2.0 * share * found.average_lipschitz * scale / np.sqrt(n))
     return {
         "fast extragradient": n * max(4.0 * found.lipschitz * scale - 1.0, 1.0),
-        "Algorithm 2": float(outer * (n + 3.0 * inner)),
+        "Algorithm 2": algorithm_2_cost(n, max(outer, 1)),
     }
 
 
-def algorithm_1_cost(components: int, iterations: float) -> float:
-    r"""Mean evaluations of K iterations, $\sum_k p_kn + 2(1-p_k)b$, with the harmonic sum in closed form."""
-    root, batch = np.sqrt(components), batch_size(components)
-    early = min(iterations, 2.0 + np.floor(root))  # k = 2 … ⌊√n⌋ + 1 have p = 4/(k + 4)
-    count = max(early - 2.0, 0.0)
-    resets = min(iterations, 2.0) + 4.0 * float(np.sum(1.0 / (np.arange(2, 2 + int(count)) + 4.0)))
-    resets += max(iterations - early, 0.0) * 4.0 / (root + 5.0)
-    return float(resets * components + 2.0 * (iterations - resets) * batch)
+def algorithm_1_cost(components: int, iterations: int) -> float:
+    """Mean evaluations of K iterations: the last of `schedules.expected_cost` without a sum over all of them."""
+    steady = 2 + math.isqrt(components)  # from this iteration on all cost the same
+    early = np.sum(iteration_cost(components, np.arange(min(iterations, steady))))
+    return float(early + max(iterations - steady, 0) * iteration_cost(components, steady))
 
 
-def break_even(found: Examination, *, distance: float, accuracy: float, constant: float = 16.0) -> int | None:
+def algorithm_2_cost(components: int, iterations: int) -> float:
+    r"""Mean evaluations of K outer iterations, $\sum_{k<K} n + 3M_k = n\,(K + 3c\log (K+1)!)$ with $M_k$ not rounded.
+
+    An inner step costs two, and a full evaluation with probability 1/n.
+    """
+    return components * (iterations + 3.0 * INNER_FACTOR * math.lgamma(iterations + 2.0))
+
+
+def break_even(found: Examination, *, distance: float, accuracy: float, share: float = 1.0) -> int | None:
     """Fewest components (the constants staying as they are) from which the variance-reduced method's guarantee is
-    cheaper than the deterministic one; None when there are none up to 10⁹."""
+    cheaper than the deterministic one; None when there are none up to 10⁹. `share`: as in `predicted_evaluations`."""
 
     def pays(n: int) -> bool:
         plain, reduced = predicted_evaluations(
-            found, distance=distance, accuracy=accuracy, components=n, constant=constant
+            found, distance=distance, accuracy=accuracy, components=n, share=share
         ).values()
         return bool(reduced < plain)
 

@@ -10,16 +10,14 @@ On average, with $\bar M$ the mean matrix:
 Source: `vr-halpern`, Setting; the formulas for linear components are derived.
 """
 
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 from jaxtyping import Float, Int
 
-from lab.arrays import Array, check_finite, namespace
+from lab.arrays import Array, Real, check_finite, namespace
+from lab.family import static, world
 from lab.operators.projections import Resolvent
-from lab.worlds.family import static, world
 
 
 class NotMonotone(ValueError):
@@ -47,34 +45,28 @@ class LinearSum:
         return self.matrices.shape[-3] * self.copies
 
     @property
-    def mean_matrix(self) -> Array:
+    def mean_matrix(self) -> Float[Array, "... dim dim"]:
         return namespace(self.matrices).mean(self.matrices, axis=-3)
 
     @property
-    def mean_offset(self) -> Array:
+    def mean_offset(self) -> Float[Array, "... dim"]:
         return namespace(self.offsets).mean(self.offsets, axis=-2)
 
-    def operator(self, u: Float[Array, "... dim"]) -> Array:
+    def operator(self, u: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
         """F(u)."""
         return _times(self.mean_matrix, u) + self.mean_offset
 
-    def batch(self, indices: Int[Array, "b"], u: Float[Array, "dim"]) -> Array:
+    def batch(self, indices: Int[Array, "b"], u: Float[Array, "dim"]) -> Float[Array, "dim"]:
         """Mean of the components with these indices, 0 … count − 1, at u."""
         rows = indices % self.matrices.shape[-3]
         return jnp.mean(self.matrices[rows] @ u + self.offsets[rows], axis=0)
 
-    def resolvent(self, point: Float[Array, "... dim"], step_size: Any) -> Array:
+    def resolvent(self, point: Float[Array, "... dim"], step_size: Real) -> Float[Array, "... dim"]:
         return point if self.constraint is None else self.constraint.apply(point)
 
-    def solution(self) -> Array:
+    def solution(self) -> Float[Array, "... dim"]:
         """The zero of F without constraints."""
         return _solve(self.mean_matrix, -self.mean_offset)
-
-    def jacobian_resolvent(self, step_size: Any) -> Array:
-        r"""$(I + \eta\bar M)^{-1}$: with `solution`, the exact resolvent of F itself."""
-        xp = namespace(self.matrices)
-        mean = self.mean_matrix
-        return xp.linalg.inv(xp.eye(mean.shape[-1], dtype=mean.dtype) + step_size * mean)
 
 
 def _times(matrix: Array, u: Array) -> Array:
@@ -92,6 +84,7 @@ def mean_gram(matrices: Float[np.ndarray, "... n dim dim"]) -> Float[np.ndarray,
 
 
 def symmetric_part(matrices: Float[np.ndarray, "... n dim dim"]) -> Float[np.ndarray, "... dim dim"]:
+    r"""$\frac12(\bar M + \bar M^\top)$, of the mean matrix."""
     mean = np.mean(matrices, axis=-3)
     return (mean + np.swapaxes(mean, -1, -2)) / 2
 

@@ -19,11 +19,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Int
 
 from lab.arrays import Array
 from lab.operators import steps
 from lab.operators.limits import check_step_size
 from lab.operators.problems import FiniteSum
+from lab.operators.schedules import anchor_weight, inner_steps, reset_probability
 
 
 class Method(NamedTuple):
@@ -127,7 +129,7 @@ def halpern(cocoercivity: float) -> Method:
 
     def advance(problem: FiniteSum, state: Plain, key: Array) -> Plain:
         mapped = steps.forward(state.point, problem.operator(state.point), step_size=2.0 / cocoercivity)
-        point = steps.anchored(mapped, state.start, anchor=1.0 / (state.iteration + 2.0))
+        point = steps.halpern(mapped, state.start, iteration=state.iteration + 1)
         return Plain(point, mapped, state.start, state.iteration + 1, state.evaluations + problem.count)
 
     return Method(_plain, advance)
@@ -163,12 +165,12 @@ def reduced_extragradient(step_size: float, *, reset: float, limit: float | None
     return Method(begin, advance)
 
 
-def with_replacement(key: Array, components: int, batch: int) -> Array:
+def with_replacement(key: Array, components: int, batch: int) -> Int[Array, "batch"]:
     """Indices of a batch, independent and uniform."""
     return jax.random.randint(key, (batch,), 0, components)
 
 
-def without_replacement(key: Array, components: int, batch: int) -> Array:
+def without_replacement(key: Array, components: int, batch: int) -> Int[Array, "batch"]:
     """Indices of a batch without repetition, every set as likely."""
     # Given that independent draws differ, every set is as likely. About √n of them differ with probability e^(−1/2),
     # and drawing again costs much less than shuffling all n.
@@ -189,22 +191,26 @@ def without_replacement(key: Array, components: int, batch: int) -> Array:
 
 
 def page_halpern(
-    step_size: float, *, batch: int, replacement: bool = True, resets: Any = None, limit: float | None = None
+    step_size: float,
+    *,
+    batch: int,
+    replacement: bool = True,
+    resets: Callable[..., Any] = reset_probability,
+    limit: float | None = None,
 ) -> Method:
-    r"""Algorithm 1 with $\lambda_k = \frac{2}{k+4}$.
+    """Algorithm 1 with the paper's anchors.
 
-    resets: a function of (n, k) that gives $p_k$; left out, the paper's schedule. `replacement=False` draws a batch
-    without repetition, as the authors' code does. Theory: step at most $\frac{1}{4L}$, L the on-average constant.
+    resets: a function of (n, k) that gives $p_k$. `replacement=False` draws a batch without repetition, as the authors'
+    code does. Theory: step at most `schedules.step_size_limit`.
     """
     check_step_size(step_size, limit)
-    probability = paper_reset if resets is None else resets
 
     def begin(problem: FiniteSum, start: Array) -> Page:
         return Page(start, start, 0.0 * start, 0.0 * start, start, ZERO, ZERO)
 
     def advance(problem: FiniteSum, state: Page, key: Array) -> Page:
         coin, which = jax.random.split(key)
-        reset = jax.random.uniform(coin) < probability(problem.count, state.iteration)
+        reset = jax.random.uniform(coin) < resets(problem.count, state.iteration)
 
         def recycled() -> Array:
             draw = with_replacement if replacement else without_replacement
@@ -213,7 +219,7 @@ def page_halpern(
 
         estimate = jax.lax.cond(reset, lambda: problem.operator(state.point), recycled)
         point, element = steps.page_halpern(
-            state.point, state.start, estimate, anchor=2.0 / (state.iteration + 4.0), step_size=step_size,
+            state.point, state.start, estimate, anchor=anchor_weight(state.iteration), step_size=step_size,
             resolvent=partial(problem.resolvent, step_size=step_size),
         )  # fmt: skip
         used = jnp.where(reset, problem.count, 2 * batch)
@@ -222,22 +228,15 @@ def page_halpern(
     return Method(begin, advance)
 
 
-def paper_reset(components: int, iteration: Array) -> Array:
-    r"""$p_k$ of `lab.operators.schedules.reset_probabilities` at a traced k."""
-    root = float(components) ** 0.5
-    early = jnp.where(iteration <= 1, 1.0, 4.0 / (iteration + 4.0))
-    return jnp.where(iteration - 1 <= root, early, 4.0 / (root + 5.0))
-
-
 def outer_halpern(
     resolvent_step: float, step_size: float, *, reset: float, inner_factor: float, snapshot: str = "iterate",
-    whole: bool = False,
+    round_down: bool = False,
 ) -> Method:  # fmt: skip
-    r"""Algorithm 2: $M_k = \lceil c\,n\log(k+2)\rceil$ inner steps, c = `inner_factor`, then
+    r"""Algorithm 2: $M_k$ inner steps (`schedules.inner_steps`, with c = `inner_factor`), then
     $u_{k+1} = \lambda_ku_0 + (1-\lambda_k)v_k$ with $\lambda_k = \frac{1}{k+2}$.
 
     snapshot: what a reset takes: the inner "iterate" (the method), or the "centre" of the inner problem (the authors'
-    code, whose snapshot so never moves). `whole` rounds $M_k$ down, as the code does. Cost: n + 2M_k + n a reset.
+    code, whose snapshot so never moves). Cost: n + 2M_k + n a reset.
     """
 
     def begin(problem: FiniteSum, start: Array) -> Outer:
@@ -245,8 +244,7 @@ def outer_halpern(
 
     def advance(problem: FiniteSum, state: Outer, key: Array) -> Outer:
         centre = state.point
-        length = inner_factor * problem.count * jnp.log(state.iteration + 2.0)
-        count = (jnp.floor(length) if whole else jnp.ceil(length)).astype(int)
+        count = inner_steps(problem.count, state.iteration, factor=inner_factor, round_down=round_down)
 
         def strong(u: Array) -> Array:
             return resolvent_step * problem.operator(u) + u - centre
@@ -264,7 +262,7 @@ def outer_halpern(
 
         first = (centre, centre, centre, strong(centre), 0.0 * centre, state.evaluations + problem.count)
         output, _, _, _, element, used = jax.lax.fori_loop(0, count, inner, first)
-        point = steps.anchored(output, state.start, anchor=1.0 / (state.iteration + 2.0))
+        point = steps.halpern(output, state.start, iteration=state.iteration + 1)
         return Outer(point, output, element, state.start, state.iteration + 1, used)
 
     return Method(begin, advance)

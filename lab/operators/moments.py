@@ -18,14 +18,14 @@ rounding, bounded by the standard estimate $\|\mathrm{fl}(XY)-XY\|_F \le \gamma_
 Source: derived, `vr-halpern` C1.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from lab.arrays import Array
+from lab.arrays import Array, Real
 from lab.operators.schedules import potential
 
 UNIT = 2.0**-53
@@ -75,7 +75,7 @@ def page_halpern_moments(
     noise: Noise,
     start: Float[Array, "dim rank"],
     *,
-    step_size: Any,
+    step_size: Real,
     anchor_weights: Float[Array, "steps"],
     reset_probabilities: Float[Array, "steps"],
 ) -> Path:

@@ -8,11 +8,12 @@ Source: the precursor, arXiv 2203.09436, Algorithm 1 and Theorem 3.1; the recurs
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jaxtyping import Float
 
-from lab.arrays import Array, Real, check_positive, namespace
+from lab.arrays import Array, Real, beside, check_positive, namespace
+from lab.operators.schedules import Iteration
 
 
 class Moments(NamedTuple):
@@ -25,7 +26,7 @@ class Moments(NamedTuple):
 def halpern_moments(
     curvature: Float[Array, "... dim"],
     start: Float[Array, "... dim"],
-    variance: Callable[[int], Any],
+    variance: Callable[[int], Float[Array, "..."]],
     *,
     steps: int,
     smoothness: Real,
@@ -41,7 +42,7 @@ def halpern_moments(
     squares, moves = [], []
     for k in range(1, steps + 1):
         keep = (k + 1.0) / (k + 2.0)
-        noise = variance(k)[..., None] / smoothness**2
+        noise = beside(variance(k)) / smoothness**2
         factor = keep * (1.0 - curvature / smoothness)
         after = start / (k + 2.0) + factor * mean
         if lasting:
@@ -58,7 +59,7 @@ def halpern_moments(
     return Moments(xp.stack(squares, axis=-1), xp.stack(moves, axis=-1))
 
 
-def page_probability(iteration: Any) -> Any:
+def page_probability(iteration: Iteration) -> Real:
     r"""$p_k = \frac{2}{k+1}$, k = 1, 2, …"""
     return 2.0 / (iteration + 1.0)
 
@@ -66,11 +67,11 @@ def page_probability(iteration: Any) -> Any:
 class Batches(NamedTuple):
     """Samples for a fresh estimate, and for the difference that updates it."""
 
-    fresh: Any
-    difference: Any
+    fresh: Real
+    difference: Real
 
 
-def page_batches(iteration: Any, *, noise: Real, smoothness: Real, move: Real, accuracy: Real) -> Batches:
+def page_batches(iteration: Iteration, *, noise: Real, smoothness: Real, move: Real, accuracy: Real) -> Batches:
     r"""$S_1 = \frac{8\sigma^2}{p_k\epsilon^2}$ and $S_2 = \frac{8L^2\|u_k-u_{k-1}\|^2}{p_k^2\epsilon^2}$, not whole.
 
     noise: σ²; move: $\|u_k-u_{k-1}\|^2$ or its mean. Source: precursor, Corollary after Theorem 3.1.
@@ -81,7 +82,9 @@ def page_batches(iteration: Any, *, noise: Real, smoothness: Real, move: Real, a
     return Batches(8.0 * noise / (p * square), 8.0 * smoothness * smoothness * move / (p * p * square))
 
 
-def page_error_after(error: Any, iteration: Any, *, accuracy: Real, first: float = 8.0, second: float = 8.0) -> Any:
+def page_error_after(
+    error: Real, iteration: Iteration, *, accuracy: Real, first: float = 8.0, second: float = 8.0
+) -> Real:
     r"""Bound on $\mathbb{E}\|e_k\|^2$ from that on $\mathbb{E}\|e_{k-1}\|^2$ when `page_batches` sets the samples:
 
     $$p\,\frac{p\epsilon^2}{8} + (1-p)\Big(\mathbb{E}\|e_{k-1}\|^2 + \frac{p^2\epsilon^2}{8}\Big).$$

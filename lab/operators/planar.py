@@ -4,15 +4,13 @@ Points are (..., 2 blocks); every block is a plane. All functions run on any arr
 their rounding.
 """
 
-from typing import Any
-
 from jaxtyping import Float
 
-from lab.arrays import Array, namespace
-from lab.worlds.family import world
+from lab.arrays import Array, Real, beside, namespace
+from lab.family import world
 
 
-def turned(u: Float[Array, "... dim"], angle: Float[Array, "... blocks"], size: Any = 1.0) -> Array:
+def turned(u: Float[Array, "... dim"], angle: Float[Array, "... blocks"], size: Real = 1.0) -> Float[Array, "... dim"]:
     """Every plane of u rotated by its angle and scaled."""
     xp = namespace(u, angle)
     x, y = u[..., 0::2], u[..., 1::2]
@@ -21,7 +19,7 @@ def turned(u: Float[Array, "... dim"], angle: Float[Array, "... blocks"], size: 
     return xp.reshape(both, (*both.shape[:-2], 2 * both.shape[-2]))
 
 
-def cut(u: Array, radius: Any) -> Array:
+def cut(u: Float[Array, "..."], radius: Real) -> Float[Array, "..."]:
     """Every coordinate cut to [−radius, radius]: nonexpansive, and 1-cocoercive."""
     xp = namespace(u)
     return xp.minimum(xp.maximum(u, -radius), radius)
@@ -36,10 +34,11 @@ class PlanarMap:
     solution: Float[Array, "... dim"]
     start: Float[Array, "... dim"]
 
-    def apply(self, u: Array, *, expansion: float = 1.0) -> Array:
-        return self.solution + turned(cut(u - self.solution, self.radius[..., None]), self.angle, expansion)
+    def apply(self, u: Float[Array, "... dim"], *, expansion: float = 1.0) -> Float[Array, "... dim"]:
+        """T(u); `expansion` scales R, beyond 1 the map expands."""
+        return self.solution + turned(cut(u - self.solution, beside(self.radius)), self.angle, expansion)
 
-    def distance(self) -> Array:
+    def distance(self) -> Float[Array, "..."]:
         return norm(self.start - self.solution)
 
 
@@ -58,21 +57,22 @@ class PlanarOperator:
     solution: Float[Array, "... dim"]
     start: Float[Array, "... dim"]
 
-    def operator(self, u: Array) -> Array:
+    def operator(self, u: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
         away = u - self.solution
-        return turned(away, self.angle, self.size) + self.bend[..., None] * cut(away, self.radius[..., None])
+        return turned(away, self.angle, self.size) + beside(self.bend) * cut(away, beside(self.radius))
 
-    def lipschitz(self) -> Array:
+    def lipschitz(self) -> Float[Array, "..."]:
         return namespace(self.size).max(self.size, axis=-1) + self.bend
 
-    def cocoercivity(self) -> Array:
+    def cocoercivity(self) -> Float[Array, "..."]:
         xp = namespace(self.size)
         return xp.max(self.size / xp.cos(self.angle), axis=-1) + self.bend
 
-    def distance(self) -> Array:
+    def distance(self) -> Float[Array, "..."]:
         return norm(self.start - self.solution)
 
 
 def norm(u: Float[Array, "... dim"]) -> Float[Array, "..."]:
+    r"""$\|u\|$ along the last axis."""
     xp = namespace(u)
     return xp.sqrt(xp.sum(u * u, axis=-1))

@@ -6,16 +6,17 @@ Every problem has `count` components, `operator(u)` $= F(u)$, `batch(indices, u)
 Source: `vr-halpern` (arXiv 2310.02987v2), Section 5 and its code.
 """
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from lab.arrays import Array, check_between, check_finite, check_positive
+from lab.arrays import Array, Real, check_between, check_finite, check_positive
+from lab.family import static, world
+from lab.operators import projections
 from lab.operators.finite_sums import LinearSum
-from lab.operators.projections import Box, Resolvent, Simplices
-from lab.worlds.family import static, world
+from lab.operators.projections import Resolvent, Simplices
 
 
 @runtime_checkable
@@ -24,9 +25,9 @@ class FiniteSum(Protocol):
 
     @property
     def count(self) -> int: ...
-    def operator(self, u: Array) -> Array: ...
-    def batch(self, indices: Array, u: Array) -> Array: ...
-    def resolvent(self, point: Array, step_size: Any) -> Array: ...
+    def operator(self, u: Float[Array, "dim"]) -> Float[Array, "dim"]: ...
+    def batch(self, indices: Int[Array, "b"], u: Float[Array, "dim"]) -> Float[Array, "dim"]: ...
+    def resolvent(self, point: Float[Array, "dim"], step_size: Real) -> Float[Array, "dim"]: ...
 
 
 @world
@@ -40,23 +41,23 @@ class MatrixGame:
     def count(self) -> int:
         return self.matrix.shape[0]
 
-    def operator(self, u: Float[Array, "two_n"]) -> Array:
+    def operator(self, u: Float[Array, "two_n"]) -> Float[Array, "two_n"]:
         x, y = u[: self.count], u[self.count :]
         return jnp.concatenate([y @ self.matrix, -(self.matrix @ x)])
 
-    def batch(self, indices: Int[Array, "b"], u: Float[Array, "two_n"]) -> Array:
+    def batch(self, indices: Int[Array, "b"], u: Float[Array, "two_n"]) -> Float[Array, "two_n"]:
         x, y = u[indices], u[self.count + indices]
         scale = self.count / len(indices)
         return scale * jnp.concatenate([y @ self.matrix[indices], -(self.matrix[:, indices] @ x)])
 
-    def resolvent(self, point: Float[Array, "two_n"], step_size: Any) -> Array:
+    def resolvent(self, point: Float[Array, "two_n"], step_size: Real) -> Float[Array, "two_n"]:
         return Simplices((self.count, self.count)).apply(point)
 
-    def start(self) -> Array:
+    def start(self) -> Float[Array, "two_n"]:
         """Both players mix uniformly."""
         return jnp.full(2 * self.count, 1.0 / self.count)
 
-    def gap(self, u: Float[Array, "two_n"]) -> Array:
+    def gap(self, u: Float[Array, "two_n"]) -> Float[Array, ""]:
         r"""Duality gap $\max_{y'}\langle Ax, y'\rangle - \min_{x'}\langle Ax', y\rangle$."""
         x, y = u[: self.count], u[self.count :]
         return jnp.max(self.matrix @ x) - jnp.min(y @ self.matrix)
@@ -96,20 +97,20 @@ class QuadraticSaddle:
     def count(self) -> int:
         return self.matrix.shape[0]
 
-    def operator(self, u: Float[Array, "two_n"]) -> Array:
+    def operator(self, u: Float[Array, "two_n"]) -> Float[Array, "two_n"]:
         x, y = u[: self.count], u[self.count :]
         return jnp.concatenate([self.quadratic @ x - y @ self.matrix - self.linear, self.matrix @ x - self.right])
 
-    def batch(self, indices: Int[Array, "b"], u: Float[Array, "two_n"]) -> Array:
+    def batch(self, indices: Int[Array, "b"], u: Float[Array, "two_n"]) -> Float[Array, "two_n"]:
         x, y = u[indices], u[self.count + indices]
         scale = self.count / len(indices)
         top = scale * (self.quadratic[:, indices] @ x - y @ self.matrix[indices]) - self.linear
         return jnp.concatenate([top, scale * (self.matrix[:, indices] @ x) - self.right])
 
-    def resolvent(self, point: Array, step_size: Any) -> Array:
+    def resolvent(self, point: Float[Array, "two_n"], step_size: Real) -> Float[Array, "two_n"]:
         return point
 
-    def start(self) -> Array:
+    def start(self) -> Float[Array, "two_n"]:
         return jnp.full(2 * self.count, 1.0 / self.count)
 
     def linear_sum(self) -> LinearSum:
@@ -135,26 +136,26 @@ class OuyangXu:
     def count(self) -> int:
         return self.size
 
-    def product(self, x: Float[Array, "n"]) -> Array:
+    def product(self, x: Float[Array, "n"]) -> Float[Array, "n"]:
         r"""$Ax = A^\top x$: the matrix is symmetric."""
         turned = x[::-1]
         return 0.25 * (turned - jnp.concatenate([turned[1:], jnp.zeros(1, turned.dtype)]))
 
-    def operator(self, u: Float[Array, "two_n"]) -> Array:
+    def operator(self, u: Float[Array, "two_n"]) -> Float[Array, "two_n"]:
         x, y = u[: self.size], u[self.size :]
         across = self.product(x)
         top = self.product(2.0 * across - y)
         return jnp.concatenate([top.at[-1].add(-0.25), across - 0.25])
 
-    def batch(self, indices: Int[Array, "b"], u: Float[Array, "two_n"]) -> Array:
+    def batch(self, indices: Int[Array, "b"], u: Float[Array, "two_n"]) -> Float[Array, "two_n"]:
         # Component i sees only the coordinates x_i and y_i, n times: the others are as good as 0.
         weight = jnp.zeros(self.size, u.dtype).at[indices].add(self.size / len(indices))
         return self.operator(u * jnp.concatenate([weight, weight]))
 
-    def resolvent(self, point: Array, step_size: Any) -> Array:
+    def resolvent(self, point: Float[Array, "two_n"], step_size: Real) -> Float[Array, "two_n"]:
         return point
 
-    def start(self) -> Array:
+    def start(self) -> Float[Array, "two_n"]:
         return jnp.full(2 * self.size, 1.0 / self.size)
 
     def dense(self) -> QuadraticSaddle:
@@ -177,35 +178,31 @@ class Regression:
 
     features: Float[Array, "n dim"]
     targets: Float[Array, "n"]
-    threshold: Any = float("inf")
+    threshold: Real = float("inf")
     constraint: Resolvent | None = None
 
     @property
     def count(self) -> int:
         return self.features.shape[0]
 
-    def operator(self, u: Float[Array, "dim"]) -> Array:
+    def operator(self, u: Float[Array, "dim"]) -> Float[Array, "dim"]:
         return self._mean(self.features, self.targets, u)
 
-    def batch(self, indices: Int[Array, "b"], u: Float[Array, "dim"]) -> Array:
+    def batch(self, indices: Int[Array, "b"], u: Float[Array, "dim"]) -> Float[Array, "dim"]:
         return self._mean(self.features[indices], self.targets[indices], u)
 
-    def resolvent(self, point: Array, step_size: Any) -> Array:
+    def resolvent(self, point: Float[Array, "dim"], step_size: Real) -> Float[Array, "dim"]:
         return point if self.constraint is None else self.constraint.apply(point)
 
-    def loss(self, u: Float[Array, "dim"]) -> Array:
+    def loss(self, u: Float[Array, "dim"]) -> Float[Array, ""]:
         """Mean Huber loss (half the squared error within the threshold)."""
         left = jnp.abs(self.features @ u - self.targets)
         inside = jnp.minimum(left, self.threshold)
         outside = left - inside
         return jnp.mean(0.5 * inside**2 + jnp.where(outside > 0, self.threshold, 0.0) * outside)
 
-    @staticmethod
-    def _clip(residual: Array, threshold: Any) -> Array:
-        return jnp.clip(residual, -threshold, threshold)
-
     def _mean(self, features: Array, targets: Array, u: Array) -> Array:
-        return self._clip(features @ u - targets, self.threshold) @ features / features.shape[0]
+        return jnp.clip(features @ u - targets, -self.threshold, self.threshold) @ features / features.shape[0]
 
     def cocoercivity(self) -> float:
         r"""$\max_i\|a_i\|^2$: every component is the gradient of a convex function this smooth."""
@@ -232,9 +229,7 @@ def regression(
     """A regression from data. Raises ValueError on non-finite data, a threshold that is not positive, an empty box."""
     check_finite(features=features, targets=targets)
     check_between(0.0, float("inf"), open_low=True, threshold=np.minimum(threshold, 1e300))
-    if box is not None:
-        check_positive(width_of_box=box[1] - box[0])
-    return Regression(features, targets, threshold, None if box is None else Box(box[0], box[1]))
+    return Regression(features, targets, threshold, None if box is None else projections.box(*box))
 
 
 def coordinate_sum(dim: int, *, copies: int = 1) -> LinearSum:

@@ -1,6 +1,6 @@
 """Projections onto simple sets, as resolvents of their normal cones.
 
-Box and ball are optax's. The simplex is our own: optax sorts, which costs XLA on CPU eight times as much for 500
+The box is optax's. The simplex is our own: optax sorts, which costs XLA on CPU eight times as much for 500
 coordinates, and the simplex is what a variance-reduced step on a matrix game spends its time on. The suite holds both
 against each other.
 
@@ -8,19 +8,17 @@ A `Resolvent` is applied to flat points; it is a world, so that it passes throug
 size of a resolvent of a normal cone plays no part.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from optax import projections
 
-from lab.arrays import Array, check_positive
-from lab.worlds.family import static, world
+from lab.arrays import Array, Real, check_positive
+from lab.family import static, world
 
 
-def simplex(point: Float[Array, "dim"]) -> Array:
+def simplex(point: Float[Array, "dim"]) -> Float[Array, "dim"]:
     r"""Nearest point of the probability simplex, $\max(u - \tau, 0)$ with τ such that the sum is 1.
 
     Michelot's algorithm (1986): τ from the coordinates that are still above it, until none drops out; exact after
@@ -45,29 +43,19 @@ def simplex(point: Float[Array, "dim"]) -> Array:
 class Box:
     """All coordinates between low and high."""
 
-    low: Any
-    high: Any
+    low: Real
+    high: Real
 
-    def apply(self, point: Float[Array, "... dim"]) -> Array:
+    def apply(self, point: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
         shape = jnp.shape(point)
         low, high = (jnp.broadcast_to(jnp.asarray(x), shape) for x in (self.low, self.high))
         return projections.projection_box(point, low, high)
 
-    def least_residual(self, u: Float[Array, "... dim"], value: Float[Array, "... dim"]) -> Array:
+    def least_residual(self, u: Float[Array, "... dim"], value: Float[Array, "... dim"]) -> Float[Array, "..."]:
         r"""$\min_{g \in N(u)}\|F(u) + g\|$: coordinates at a bound that F pushes outwards do not count."""
         at_low, at_high = u <= self.low, u >= self.high
         left = jnp.where(at_low, jnp.minimum(value, 0.0), jnp.where(at_high, jnp.maximum(value, 0.0), value))
         return jnp.sqrt(jnp.sum(left**2, axis=-1))
-
-
-@world
-class Ball:
-    """Euclidean ball around 0."""
-
-    radius: Any
-
-    def apply(self, point: Float[Array, "dim"]) -> Array:
-        return projections.projection_l2_ball(point, self.radius)
 
 
 @world
@@ -76,21 +64,15 @@ class Simplices:
 
     sizes: tuple[int, ...] = static()
 
-    def apply(self, point: Float[Array, "dim"]) -> Array:
+    def apply(self, point: Float[Array, "dim"]) -> Float[Array, "dim"]:
         ends = np.cumsum(self.sizes[:-1])
         return jnp.concatenate([simplex(part) for part in jnp.split(point, ends)])
 
 
-Resolvent = Box | Ball | Simplices
+Resolvent = Box | Simplices
 
 
-def box(low: Any, high: Any) -> Box:
-    """Raises ValueError unless low < high everywhere."""
+def box(low: Real, high: Real) -> Box:
+    """The box with these bounds. Raises ValueError unless low < high everywhere."""
     check_positive(width=jnp.asarray(high) - jnp.asarray(low))
     return Box(low, high)
-
-
-def ball(radius: Any) -> Ball:
-    """Raises ValueError unless the radius is positive."""
-    check_positive(radius=radius)
-    return Ball(radius)

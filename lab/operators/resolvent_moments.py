@@ -21,7 +21,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from lab.arrays import Array
 from lab.operators.moments import UNIT
@@ -42,11 +42,6 @@ def inner_parameters(components: int, lipschitz: float, *, factor: float = 0.5) 
     p = 1.0 / components
     eta = np.sqrt(components) / lipschitz
     return Inner(float(eta), float(factor * np.sqrt(p * (1 - p)) / (eta * lipschitz + 1.0)), p)
-
-
-def inner_steps(components: int, outer: Array, *, factor: float = 4.0) -> Array:
-    r"""$M_k = \lceil c\,n\log(k+2)\rceil$ inner steps in outer iteration k."""
-    return np.ceil(factor * components * np.log(np.asarray(outer) + 2.0)).astype(int)
 
 
 def inner_map(matrices: Float[np.ndarray, "n dim dim"], inner: Inner) -> Float[np.ndarray, "pairs pairs"]:
@@ -115,7 +110,7 @@ def binary_powers(matrix: Float[np.ndarray, "pairs pairs"], count: int) -> Float
 
 
 def outer_moments(
-    matrices: Float[np.ndarray, "n dim dim"], start: Float[np.ndarray, "dim"], inner: Inner, steps: Array
+    matrices: Float[np.ndarray, "n dim dim"], start: Float[np.ndarray, "dim"], inner: Inner, steps: Int[Array, "outer"]
 ) -> OuterPath:
     """Exact second moments of Algorithm 2 for G = 0; `steps` are the inner steps of each outer iteration."""
     transfer = inner_map(np.asarray(matrices), inner)

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
-from lab.arrays import Array
+from lab.arrays import Array, Real
 from lab.operators.methods import Method
 from lab.operators.problems import FiniteSum
 
@@ -22,12 +23,12 @@ class Run(NamedTuple):
     final: Any
 
 
-def natural_residual(problem: FiniteSum, u: Array) -> Array:
+def natural_residual(problem: FiniteSum, u: Float[Array, "dim"]) -> Float[Array, ""]:
     r"""$\|u - J_G(u - F(u))\|$, the fixed-point residual with step 1: what the authors plot."""
     return jnp.sqrt(jnp.sum((u - problem.resolvent(u - problem.operator(u), 1.0)) ** 2))
 
 
-def residual(problem: FiniteSum, u: Array, element: Any = 0.0) -> Array:
+def residual(problem: FiniteSum, u: Float[Array, "dim"], element: Real = 0.0) -> Float[Array, ""]:
     r"""$\|F(u) + g\|$ with $g \in G(u)$: what the theorems bound."""
     return jnp.sqrt(jnp.sum((problem.operator(u) + element) ** 2))
 

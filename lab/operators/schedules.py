@@ -1,32 +1,54 @@
 r"""The schedules of variance-reduced Halpern iteration, its bounds, and what they cost.
 
-Algorithm 1 on n components: anchor weight $\lambda_k = \frac{2}{k+4}$, step $\eta = \frac{1}{4L}$, resets with
-probability $p_0 = p_1 = 1$, $p_k = \frac{4}{k+4}$ while $k - 1 \le \sqrt n$, then $\frac{4}{\sqrt n+5}$, batches of
-$\lceil\sqrt n\rceil$. One iteration costs $p_k n + 2(1-p_k)b$ evaluations of components on average.
+Algorithm 1 on n components takes steps of at most $\eta = \frac{1}{4L}$ with anchor weights $\lambda_k$; it evaluates
+all components with probability $p_k$, else batches of $b = \lceil\sqrt n\rceil$. Outer iteration k of Algorithm 2 takes
+$M_k$ inner steps. An iteration k is a whole number or an array (...) of them, of any array library.
 
 Source: `vr-halpern` (arXiv 2310.02987v2, its code); the bounds with their constants are derived.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int, Num
 
-from lab.arrays import Real, check_between, check_positive, namespace
+from lab.arrays import Array, Real, check_between, check_positive, floats, namespace
 
-
-def anchor_weights(steps: int) -> Float[np.ndarray, "steps"]:
-    r"""$\lambda_k = \frac{2}{k+4}$ for k = 0 … steps − 1."""
-    return 2.0 / (np.arange(steps) + 4.0)
+Iteration = Num[Array, "..."] | float | int
+INNER_FACTOR = 4.0  # c of `inner_steps`; 0.05 in the code of `vr-halpern`
 
 
-def reset_probabilities(components: Real, steps: int) -> Float[np.ndarray, "steps"]:
-    r"""$p_k$, k = 0 … steps − 1: 1, 1, then $\frac{4}{k+4}$ while $k - 1 \le \sqrt n$, then $\frac{4}{\sqrt n + 5}$."""
+def anchor_weight(iteration: Iteration) -> Real:
+    r"""Algorithm 1's weight of the start, $\lambda_k = \frac{2}{k+4}$, k = 0, 1, … Source: the code of `vr-halpern`."""
+    return 2.0 / (iteration + 4.0)
+
+
+def reset_probability(components: Real, iteration: Iteration) -> Float[Array, "..."]:
+    r"""Probability of a full evaluation in iteration k of Algorithm 1 on n components:
+
+    $$p_0 = p_1 = 1,\quad p_k = \frac{4}{\min\{k-1, \sqrt n\} + 5},$$
+
+    so $\frac{4}{k+4}$ while $k-1 \le \sqrt n$. Both arguments broadcast. Raises ValueError unless components ≥ 1.
+    Source: the code of `vr-halpern`.
+    """
     check_between(1.0, float("inf"), components=components)
-    k = np.arange(steps)
-    root = np.sqrt(components)
-    early = np.where(k <= 1, 1.0, 4.0 / (k + 4.0))
-    return np.where(k - 1 <= root, early, 4.0 / (root + 5.0))
+    components, k = floats(components, iteration)
+    xp = namespace(components, k)
+    return xp.where(k <= 1.0, 1.0, 4.0 / (xp.minimum(k - 1.0, xp.sqrt(components)) + 5.0))
+
+
+def inner_steps(
+    components: int, iteration: Iteration, *, factor: float = INNER_FACTOR, round_down: bool = False
+) -> Int[Array, "..."]:
+    r"""Inner steps in outer iteration k = 0, 1, … of Algorithm 2, $M_k = \lceil c\,n\log(k+2)\rceil$.
+
+    factor: c. `round_down` takes the floor, as the authors' code does.
+    Source: `vr-halpern`, Algorithm 2; c derived, C3.
+    """
+    (k,) = floats(iteration)
+    xp = namespace(k)
+    length = factor * components * xp.log(k + 2.0)
+    return xp.astype(xp.floor(length) if round_down else xp.ceil(length), int)
 
 
 def batch_size(components: int) -> int:
@@ -37,20 +59,28 @@ def batch_size(components: int) -> int:
     return root + (root * root < components)
 
 
-def expected_cost(components: int, steps: int, *, batch: int | None = None) -> Float[np.ndarray, "steps"]:
-    r"""Mean evaluations of components up to and including iteration k: $\sum_{j\le k} p_j n + 2(1-p_j)b$."""
-    reset = reset_probabilities(components, steps)
+def iteration_cost(components: int, iteration: Iteration, *, batch: int | None = None) -> Float[Array, "..."]:
+    r"""Mean evaluations of components in iteration k of Algorithm 1, $p_kn + 2(1-p_k)b$; `batch` is b."""
+    reset = reset_probability(components, iteration)
     batch = batch_size(components) if batch is None else batch
-    return np.cumsum(reset * components + 2.0 * (1.0 - reset) * batch)
+    return reset * components + 2.0 * (1.0 - reset) * batch
 
 
-def step_size_limit(cocoercivity: Real) -> Any:
-    r"""$\frac{1}{4L}$, the longest step of Algorithm 1 that its proof covers; L is the on-average constant."""
+def expected_cost(components: int, steps: int) -> Float[np.ndarray, "steps"]:
+    """Mean evaluations of components up to and including iteration k = 0 … steps − 1 of Algorithm 1."""
+    return np.cumsum(iteration_cost(components, np.arange(steps)))
+
+
+def step_size_limit(cocoercivity: Real) -> Real:
+    r"""$\frac{1}{4L}$, the longest step of Algorithm 1 that its proof covers; L is the on-average constant.
+
+    Raises ValueError unless it is positive.
+    """
     check_positive(cocoercivity=cocoercivity)
     return 0.25 / cocoercivity
 
 
-def potential(square: Real, inner: Real, *, iteration: Any, step_size: Real) -> Any:
+def potential(square: Real, inner: Real, *, iteration: Iteration, step_size: Real) -> Real:
     r"""$C_k = \frac{\eta(k+2)(k+3)(k+4)}{4}\|v_k\|^2 + (k+2)(k+3)\langle v_k, u_k-u_0\rangle$, which never grows.
 
     square: $\mathbb{E}\|v_k\|^2$; inner: $\mathbb{E}\langle v_k, u_k - u_0\rangle$; both (..., k) beside `iteration`.
@@ -59,7 +89,9 @@ def potential(square: Real, inner: Real, *, iteration: Any, step_size: Real) -> 
     return 0.25 * step_size * edge * (iteration + 4.0) * square + edge * inner
 
 
-def residual_bound(iteration: Any, *, cocoercivity: Real, distance: Real, constrained: bool = False) -> Any:
+def residual_bound(
+    iteration: Iteration, *, cocoercivity: Real, distance: Real, constrained: bool = False
+) -> Float[Array, "..."]:
     r"""Bound on $\sqrt{\mathbb{E}\|v_k\|^2}$ for Algorithm 1 with $\eta = \frac{1}{4L}$:
 
     $$\frac{16LD}{k+4} + \frac{c\,LD}{\sqrt{(k+2)(k+3)(k+4)}},$$
@@ -80,31 +112,30 @@ class Condition(NamedTuple):
     negative, the condition holds for all later j at once.
     """
 
-    ratio: Any
-    tail: tuple[Any, ...]
+    ratio: Float[Array, "..."]
+    tail: tuple[Real, ...]
 
 
-def noise_condition(components: Any, *, batch: Any) -> Condition:
+def noise_condition(components: Real, *, batch: Real) -> Condition:
     r"""$\frac1b\sum_{k>j} a_k \prod_{i=j+1}^k (1-p_i) \le B_{j+1}(3j+2)$, $B_{k+1} = (k+3)(k+4)$, $a_k = B_{k+1}(k+6)$.
 
     The sum obeys $S_j = q_{j+1}(a_{j+1} + S_{j+1})$, $q = 1-p$. Once q is constant, S is a cubic in j whose Taylor
     coefficients at J follow from the recursion; before, S is summed backwards. `components` may be an array that tracks
     its rounding (one number). Source: derived, `vr-halpern` C1.
     """
-    xp = namespace(components)
-    root = xp.sqrt(components)
-    first = 2 + int(np.floor(float(root)))  # from k = first on, k − 1 > √n and the probability is constant
-    late = 1.0 - 4.0 / (root + 5.0)
-    start = max(first - 1, 1)  # S_j is a cubic for j ≥ start, as all later q are `late`
-    sums = _cubic(late, start)
+    (n,) = floats(components)
+    xp = namespace(n)
+    first = 2 + int(np.floor(np.sqrt(float(n))))  # from k = first on, k − 1 > √n and p is constant
+    keep = 1.0 - reset_probability(n, np.arange(first + 1))
+    start = max(first - 1, 1)  # S_j is a cubic for j ≥ start, as all later q are the last one
+    sums = _cubic(keep[first], start)
     rise = _taylor(GAIN, start)
     tail = tuple(batch * r - s for r, s in zip(rise, sums, strict=True))
     after, ratios = sums[0], []
     for j in range(start - 1, 0, -1):
-        q = 1.0 - 4.0 / (j + 5.0)
-        after = q * (float(NOISE(j + 1)) + after)
+        after = keep[j + 1] * (float(NOISE(j + 1)) + after)
         ratios.append(after / (batch * float(GAIN(j))))
-    return Condition(xp.stack(ratios[::-1]) if ratios else 0.0 * components[None], tail)
+    return Condition(xp.stack(ratios[::-1]) if ratios else 0.0 * n[None], tail)
 
 
 EDGE = np.poly1d([1.0, 3.0]) * np.poly1d([1.0, 4.0])  # B_{k+1} = (k + 3)(k + 4), in powers of k
@@ -118,12 +149,12 @@ def _taylor(polynomial: np.poly1d, at: int) -> list[float]:
     return [float(c) for c in shifted.coeffs[::-1]]
 
 
-def _cubic(q: Any, at: int) -> list[Any]:
+def _cubic(q: Real, at: int) -> list[Real]:
     r"""Coefficients s of the cubic that solves $S(x) = q(a(x+1) + S(x+1))$, x = j − at: from the highest down,
     $(1-q)s_m = q\,(a_m + \sum_{l>m}\binom{l}{m}s_l)$, where $a_m$ belong to $a(x+1)$."""
     a = _taylor(NOISE, at + 1)
     binomial = ((1, 1, 1, 1), (0, 1, 2, 3), (0, 0, 1, 3), (0, 0, 0, 1))
-    s: list[Any] = [0.0] * 4
+    s: list[Real] = [0.0] * 4
     for m in (3, 2, 1, 0):
         carried = a[m]
         for higher in range(m + 1, 4):
@@ -149,12 +180,12 @@ def restart_length(cocoercivity: float, sharpness: float) -> int:
     return low
 
 
-def deterministic_cost(components: Any, *, lipschitz: Real, distance: Real, accuracy: Real) -> Any:
+def deterministic_cost(components: Iteration, *, lipschitz: Real, distance: Real, accuracy: Real) -> Real:
     r"""Evaluations that plain Halpern iteration needs by its tight rate: $n\,L_F D/\varepsilon$. Source: C6."""
     return components * lipschitz * distance / accuracy
 
 
-def break_even_components(cocoercivity: Real, lipschitz: Real, *, constant: Real = 16.0) -> Any:
+def break_even_components(cocoercivity: Real, lipschitz: Real, *, constant: Real = 16.0) -> Real:
     r"""Components from which Algorithm 1 beats plain Halpern iteration for small ε: $n = (6c\,L/L_F)^2$.
 
     Its cost is about $6\sqrt n\,c\,LD/\varepsilon$ against $n L_F D/\varepsilon$. `constant` c is the leading constant

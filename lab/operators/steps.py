@@ -8,7 +8,6 @@ r"""One step of each method for monotone inclusions $0 \in F(u) + G(u)$, as form
     anchored_extragradient, fast_extragradient                        EAG and FEG: extragradient with an anchor
     page             the estimator that recycles its last value       PAGE
     page_halpern     Algorithm 1: J(λ u₀ + (1 − λ) u − η F̃)
-    reflected        the inner step of Algorithm 2                    variance-reduced forward-reflected-backward
 
 Points are (..., dim); an operator or a resolvent is a function of points. Weights and steps are numbers or have the
 leading dimensions.
@@ -18,14 +17,14 @@ Li, Bao, Zhang and Richtárik (2021).
 """
 
 from collections.abc import Callable
-from typing import Any
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from lab.arrays import Array, Real, check_between, check_positive, namespace
+from lab.arrays import Array, Real, beside, check_between, check_positive, namespace
+from lab.operators.schedules import Iteration
 
 Points = Float[Array, "... dim"]
-Operator = Callable[[Any], Any]
+Operator = Callable[[Points], Points]
 
 
 def same(u: Points) -> Points:
@@ -51,7 +50,7 @@ def anchored(u: Points, start: Points, *, anchor: Real) -> Points:
     return beside(anchor) * start + (1.0 - beside(anchor)) * u
 
 
-def halpern(mapped: Points, start: Points, *, iteration: int) -> Points:
+def halpern(mapped: Points, start: Points, *, iteration: Iteration) -> Points:
     r"""Halpern's step $\frac{1}{k+1} u_0 + \frac{k}{k+1} T(u_{k-1})$ to iterate k = 1, 2, …; `mapped` is $T(u_{k-1})$.
 
     Raises ValueError unless iteration ≥ 1. Source: Lieder (2021), `vr-halpern` C6.
@@ -60,15 +59,17 @@ def halpern(mapped: Points, start: Points, *, iteration: int) -> Points:
     return anchored(mapped, start, anchor=1.0 / (iteration + 1.0))
 
 
-def extragradient(u: Points, operator: Operator, *, step_size: Real, resolvent: Operator = same) -> tuple[Any, Any]:
+def extragradient(
+    u: Points, operator: Operator, *, step_size: Real, resolvent: Operator = same
+) -> tuple[Points, Points]:
     r"""$\bar u = J(u - \eta F(u))$, $u^+ = J(u - \eta F(\bar u))$: the new point, and the look-ahead."""
     ahead = resolvent(forward(u, operator(u), step_size=step_size))
     return resolvent(forward(u, operator(ahead), step_size=step_size)), ahead
 
 
 def anchored_extragradient(
-    u: Points, start: Points, operator: Operator, *, iteration: Any, step_size: Real, resolvent: Operator = same
-) -> Any:
+    u: Points, start: Points, operator: Operator, *, iteration: Iteration, step_size: Real, resolvent: Operator = same
+) -> Points:
     r"""EAG with constant steps: both half-steps leave from $\beta_k u_0 + (1-\beta_k) u_k$, $\beta_k = \frac{1}{k+2}$.
 
     iteration: k = 0, 1, … of the point `u`. For an L-Lipschitz monotone F, $\eta = \frac{1}{8L}$ gives
@@ -79,7 +80,9 @@ def anchored_extragradient(
     return resolvent(forward(base, operator(ahead), step_size=step_size))
 
 
-def fast_extragradient(u: Points, start: Points, operator: Operator, *, iteration: Any, step_size: Real) -> Any:
+def fast_extragradient(
+    u: Points, start: Points, operator: Operator, *, iteration: Iteration, step_size: Real
+) -> Points:
     r"""FEG without constraints: $y = u_k + \beta_k(u_0-u_k) - (1-\beta_k)\eta F(u_k)$,
     $u_{k+1} = u_k + \beta_k(u_0-u_k) - \eta F(y)$, $\beta_k = \frac{1}{k+1}$.
 
@@ -92,7 +95,7 @@ def fast_extragradient(u: Points, start: Points, operator: Operator, *, iteratio
     return forward(base, operator(ahead), step_size=step_size)
 
 
-def page(full: Points, estimate: Points, difference: Points, *, reset: Any) -> Points:
+def page(full: Points, estimate: Points, difference: Points, *, reset: Bool[Array, "..."] | bool) -> Points:
     r"""PAGE: $F(u_k)$ on a reset, else $\tilde F_{k-1} + \frac1b\sum_{i\in S}(F_i(u_k) - F_i(u_{k-1}))$.
 
     reset: truth value, with the leading dimensions; `difference` is the mean over the batch. Cost: n evaluations on a
@@ -104,7 +107,7 @@ def page(full: Points, estimate: Points, difference: Points, *, reset: Any) -> P
 
 def page_halpern(
     u: Points, start: Points, estimate: Points, *, anchor: Real, step_size: Real, resolvent: Operator = same
-) -> tuple[Any, Any]:
+) -> tuple[Points, Points]:
     r"""$u^+ = J_{\eta G}(z)$ with $z = \lambda u_0 + (1-\lambda)u - \eta\tilde F$, and $g = (z-u^+)/\eta \in G(u^+)$.
 
     The step is *not* multiplied by $1-\lambda$. `resolvent` is $J_{\eta G}$. Source: `vr-halpern`, Algorithm 1.
@@ -112,19 +115,3 @@ def page_halpern(
     point = forward(anchored(u, start, anchor=anchor), estimate, step_size=step_size)
     after = resolvent(point)
     return after, (point - after) / beside(step_size)
-
-
-def reflected(
-    v: Points, snapshot: Points, value: Points, *, anchor: Real, step_size: Real, resolvent: Operator = same
-) -> Any:
-    r"""Inner step of Algorithm 2: $J(\bar v - \tau \tilde F)$, $\bar v = \alpha v + (1-\alpha) w$, with weight
-    `anchor` = $1-\alpha$ on the snapshot w and $\tilde F = F(w) + F_i(v) - F_i(w^-)$ in `value`.
-
-    Source: variance-reduced forward-reflected-backward, Alacaoglu and Malitsky (2022).
-    """
-    return resolvent(forward(anchored(v, snapshot, anchor=anchor), value, step_size=step_size))
-
-
-def beside(number: Any) -> Any:
-    """A number with leading dimensions, ready to multiply points."""
-    return number[..., None] if getattr(number, "ndim", 0) else number

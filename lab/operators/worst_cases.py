@@ -9,15 +9,15 @@ and the identity that proves the first line: a sum of multiples of $\|x_i-x_j\|^
 Source: Lieder (2021); Taylor, Hendrickx and Glineur (2017); `vr-halpern`, C6–C8. The multipliers are derived.
 """
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float
 
 from lab.arrays import Array, Real, check_between, check_positive, floats, namespace
+from lab.operators.schedules import Iteration
+from lab.operators.steps import Points
 
 
-def halpern_bound(iterations: Real, distance: Real = 1.0) -> Any:
+def halpern_bound(iterations: Iteration, distance: Real = 1.0) -> Real:
     r"""$\frac{2D}{N+1}$. Raises ValueError unless iterations ≥ 0."""
     check_between(0.0, float("inf"), iterations=iterations)
     return 2.0 * distance / (iterations + 1.0)
@@ -32,14 +32,14 @@ def shrinking_map(x: Float[Array, "..."], *, step: Real) -> Float[Array, "..."]:
     return xp.where(xp.abs(x) >= step / 2.0, x - step * xp.sign(x), -x)
 
 
-def halpern_points(start: Array, mapped: list[Any]) -> list[Any]:
+def halpern_points(start: Points, mapped: list[Points]) -> list[Points]:
     r"""$x_0, \dots, x_N$ with $x_j = \frac{1}{j+1}x_0 + \frac{j}{j+1}t_{j-1}$ for given $t_0, \dots, t_{N-1}$."""
     return [start] + [(start + j * t) / (j + 1.0) for j, t in enumerate(mapped, start=1)]
 
 
 def halpern_identity(
-    start: Float[Array, "... dim"], mapped: Float[Array, "... steps dim"], solution: Float[Array, "... dim"]
-) -> tuple[Any, Any]:
+    start: Points, mapped: Float[Array, "... steps dim"], solution: Points
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     r"""Both sides, equal for *arbitrary* vectors $x_0, t_0, \dots, t_N, x_*$ ($x_j$ as in Halpern's iteration):
 
     $$\tfrac{4}{(N+1)^2}\|x_0-x_*\|^2 - \|x_N-t_N\|^2 = \sum_{j=1}^N\tfrac{2j(j+1)}{(N+1)^2}
@@ -54,7 +54,7 @@ def halpern_identity(
     last = len(t) - 1
     x = halpern_points(start, t[:last])
 
-    def square(v: Any) -> Any:
+    def square(v: Points) -> Float[Array, "..."]:
         return xp.sum(v * v, axis=-1)
 
     left = 4.0 / (last + 1.0) ** 2 * square(start - solution) - square(x[last] - t[last])
@@ -71,7 +71,7 @@ def halpern_multiplier(pair: int, iterations: int) -> float:
     return 2.0 * pair * (pair + 1) / (iterations + 1.0) ** 2
 
 
-def averaged_bound(iterations: int, weight: Real) -> Any:
+def averaged_bound(iterations: int, weight: Real) -> Float[Array, "..."]:
     r"""Worst $\|\frac12(x_N - Tx_N)\|^2$ of Krasnoselskii–Mann with weight t from distance 1:
 
     $\frac{1}{N+1}(\frac{N}{N+1})^N\frac{1}{4t(1-t)}$ for $|2t-1| \le \sqrt{\frac{N}{N+1}}$, else $(2t-1)^{2N}$.
@@ -87,7 +87,7 @@ def averaged_bound(iterations: int, weight: Real) -> Any:
     return xp.where(inside, power / xp.where(inside, product, 1.0), (1.0 - product) ** iterations)
 
 
-def averaged_worst_angle(iterations: int, weight: Real) -> Any:
+def averaged_worst_angle(iterations: int, weight: Real) -> Float[Array, "..."]:
     r"""Rotation on which Krasnoselskii–Mann is slowest: $\sin^2\frac\theta2 = \min\{1, \frac{1}{4t(1-t)(N+1)}\}$."""
     xp = namespace(weight)
     (weight,) = floats(weight)
@@ -97,7 +97,7 @@ def averaged_worst_angle(iterations: int, weight: Real) -> Any:
     return 4.0 * xp.atan(xp.sqrt(square) / (1.0 + xp.sqrt(one - square)))
 
 
-def gradient_bound(iterations: int, relative_step: Real) -> Any:
+def gradient_bound(iterations: int, relative_step: Real) -> Float[Array, "..."]:
     r"""Worst $\|\nabla f(x_N)\|/(LD)$ of gradient descent with step h/L: $\max\{\frac{1}{Nh+1}, |1-h|^N\}$, 0 < h < 2.
 
     Source: Taylor, Hendrickx and Glineur (2017).

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from jaxtyping import Float
 
-from lab.arrays import Array, Real, check_between, check_finite, check_positive, floats, namespace
+from lab.arrays import Array, Real, check_between, check_broadcast, check_finite, check_last_axis, floats, namespace
 from lab.recommenders.moments import clipped_bias, clipped_variance
 
 
@@ -26,10 +26,13 @@ def clip_error(
     r"""Mean squared error $\mathrm{bias}^2 + \mathrm{variance}/m$ of the clipped loss over $m$ users with
     independent clicks.
 
-    The last axis holds the pairs; the variance is `clipped_variance`. As $m \to \infty$ only the bias is left.
+    The last axis holds the pairs; the variance is `clipped_variance`. As $m \to \infty$ only the bias is left. Raises
+    ValueError as `clipped_variance`, and unless users ≥ 1.
     """
     check_between(1.0, float("inf"), users=users)
     bias = clipped_bias(relevance, propensity, difference, clip=clip)
+    check_broadcast(worlds=bias, users=users)
+    _, users = floats(bias, users)
     return bias**2 + clipped_variance(relevance, propensity, difference, clip=clip) / users
 
 
@@ -46,17 +49,18 @@ def optimal_clip(
     $B = \sum\gamma\theta\Delta/n$, $G = \sum\gamma\Delta/n$, $V = \sum\theta\gamma(1-\theta\gamma)\Delta^2/(n^2m)$
     over the clipped and $W = \sum\gamma(1/\theta-\gamma)\Delta^2/(n^2m)$ over the other pairs; its minimum
     $B_kG_k/(B_k^2+V_k)$ is moved into the segment $[1/\theta_{(k+1)}, 1/\theta_{(k)}]$, and the best segment wins.
-    Any sign of the differences is allowed. Raises ValueError unless 0 < propensity ≤ 1, 0 ≤ relevance ≤ 1 and users
-    ≥ 1.
+    Any sign of the differences is allowed. Raises ValueError unless 0 < propensity ≤ 1, 0 ≤ relevance ≤ 1, the
+    differences are finite, users ≥ 1, and all have the same pairs, at least one.
     """
+    check_last_axis("pairs", relevance=relevance, propensity=propensity, difference=difference)
     check_between(0.0, 1.0, relevance=relevance)
     check_between(0.0, 1.0, open_low=True, propensity=propensity)
     check_finite(difference=difference)
     check_between(1.0, float("inf"), users=users)
-    check_positive(pairs=propensity.shape[-1])
     relevance, propensity, difference, users = floats(relevance, propensity, difference, users)
     xp = namespace(propensity)
     relevance, propensity, difference = xp.broadcast_arrays(relevance, propensity, difference)
+    check_broadcast(worlds=propensity[..., 0], users=users)
     pairs, users = propensity.shape[-1], users[..., None]
     order = xp.argsort(propensity, axis=-1)
     relevance, propensity, difference = (

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from lab.arrays import Array, namespace
+from lab.family import world
 from lab.recommenders.losses import Local, Losses, local_losses
-from lab.worlds.family import world
 
 
 def patterns(pairs: int) -> np.ndarray:

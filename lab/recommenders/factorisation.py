@@ -58,30 +58,41 @@ def start(rng: np.random.Generator, users: int, items: int, *, dim: int = 10, bi
     return Factors(table(users), table(items), np.asarray(1e-3 * biased, np.float32))
 
 
-@partial(jax.jit, static_argnames=("steps",))
+@partial(jax.jit, static_argnames=("steps", "patience"))
 def fit_dense(
     initial: Factors,
     target: Float[Array, "*models users items"],
     held_out: Float[Array, "*#models users items"],
     *,
+    weight: Float[Array, "*#models users items"] | float = 1.0,
     steps: int = 300,
+    patience: int | None = None,
     step_size: Real = 0.05,
     decay: Real = 1e-5,
 ) -> Factors:
     """Train on all pairs that are not held out (`held_out` is 1 where a pair is, else 0), with Adam.
 
     `initial` and `target` have the same leading axes, one entry a model. Before each step the held-out pairs are looked
-    at. `decay` times half the squared entries of both tables is added to the mean loss, as in the paper's code.
+    at. `decay` times half the squared entries of both tables is added to the mean loss, as in the paper's code. With a
+    `weight` each pair's loss counts so many times, trained on and held out: a loss with weights (a, b) is the target
+    a/(a + b) with the weight a + b. With a `patience` training stops once no model has been the best of its kind in so
+    many steps.
     """
     adam = optax.adam(step_size)
     kept = 1 - held_out
-    kept = kept / jnp.sum(kept, axis=(-2, -1), keepdims=True)
+    kept = weight * kept / jnp.sum(kept, axis=(-2, -1), keepdims=True)
+    held_out = weight * held_out
 
-    def step(carry: Any, _: None) -> tuple[Any, None]:
-        model, state, best, lowest = carry
+    def going(carry: Any) -> Array:
+        number, latest = carry[:2]
+        return (number < steps) & (number - latest <= (steps if patience is None else patience))
+
+    def step(carry: Any) -> Any:
+        number, latest, model, state, best, lowest = carry
         score = scores(model)
         loss = jnp.sum(held_out * value(score, target), axis=(-2, -1))
         best = _better(loss < lowest, model, best)
+        latest = jnp.where(jnp.any(loss < lowest), number, latest)
         pull = kept * slope(score, target)
         gradient = Factors(
             _gradient(pull, model.items) + decay * model.users,
@@ -89,11 +100,11 @@ def fit_dense(
             jnp.sum(pull, axis=(-2, -1)),
         )
         change, state = adam.update(gradient, state)
-        return (optax.apply_updates(model, change), state, best, jnp.minimum(loss, lowest)), None
+        return number + 1, latest, optax.apply_updates(model, change), state, best, jnp.minimum(loss, lowest)
 
     unseen = jnp.full(target.shape[:-2], jnp.inf, target.dtype)
-    carry = initial, adam.init(initial), initial, unseen
-    return jax.lax.scan(step, carry, None, length=steps)[0][2]
+    initial = jax.tree.map(jnp.asarray, initial)
+    return jax.lax.while_loop(going, step, (0, 0, initial, adam.init(initial), initial, unseen))[4]
 
 
 def _gradient(pull: Array, other: Array) -> Array:

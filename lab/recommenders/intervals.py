@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtri
 
-from lab.arrays import Array, Real, check_between, check_same_shape, namespace
+from lab.arrays import Array, Real, check_between, namespace
 from lab.inference import betting
 from lab.inference.sketch import CAPACITY, Sketch
 from lab.recommenders.inverse_propensity import check_log, importance_weights
@@ -39,13 +39,13 @@ def normal_interval(
 
     It is centred on the expectation of the clipped terms. With a clip that binds it misses the mean reward more
     surely the larger the log (`mnar-clipped/normal-interval-covers-truth` fails). Raises ValueError for a bad log as
-    `inverse_propensity_mean`, and for a single row, which says nothing of its own spread.
+    `inverse_propensity_mean`, for a level outside (0, 1), and for a single row, which says nothing of its own spread.
     """
     check_between(0.0, 1.0, open_low=True, open_high=True, level=level)
-    reward, propensity = check_log(reward, propensity)
+    reward, propensity, target, clip = check_log(reward, propensity, target=target, clip=clip)
     if reward.shape[-1] < 2:
         raise ValueError("reward has 1 row: a standard error needs at least 2")
-    xp = namespace(reward, propensity)
+    xp = namespace(reward)
     terms = reward * importance_weights(propensity, target=target, clip=clip)
     centre = xp.mean(terms, axis=-1)
     rows = terms.shape[-1]
@@ -55,10 +55,10 @@ def normal_interval(
 
 
 def honest_interval(
-    reward: Float[np.ndarray, " rows"],
+    reward: Float[np.ndarray, "... rows"],
     propensity: Float[np.ndarray, "..."],
     *,
-    target: Float[np.ndarray, " rows"] | float,
+    target: Float[np.ndarray, "..."] | float,
     clip: float = 0.0,
     level: float = 0.95,
     reward_range: tuple[float, float] = (0.0, 1.0),
@@ -69,37 +69,44 @@ def honest_interval(
     $E[r w]$. And since $E[w] = 1$, the mean reward is $1 - E[(1-r)w] \le 1 - E[(1-r)w_M]$: a lower bound there gives
     the upper end, and the mass that the clip took away widens the interval by itself. Both bounds are betting bounds
     for means of non-negative numbers, each with error (1 − level)/2. `target` must be the probabilities of a policy
-    that shows only what the log can show, so that the unclipped weights have mean 1.
+    that shows only what the log can show, so that the unclipped weights have mean 1. Leading axes are independent
+    logs, each with an interval of its own.
 
-    Raises ValueError for rewards outside their range, for a bad log as in `inverse_propensity_mean`, and when the
-    mean weight lies above 1 beyond doubt: then the propensities or targets are not probabilities of this log.
+    Raises ValueError for rewards outside their range, for a bad log as in `inverse_propensity_mean`, for a level
+    outside (0, 1), and when the mean weight lies above 1 beyond doubt: then the propensities or targets are not
+    probabilities of this log.
     """
     check_between(0.0, 1.0, open_low=True, open_high=True, level=level)
     low, high = reward_range
     if not low < high:
         raise ValueError(f"reward_range = {reward_range}: the first must be less than the second")
-    reward, propensity = check_log(reward, propensity)
+    reward, propensity, target, clip = check_log(reward, propensity, target=target, clip=clip)
     check_between(low, high, reward=reward)
-    if isinstance(target, np.ndarray):
-        check_same_shape(target=target, propensity=propensity)
     check_mean_weight(importance_weights(propensity, target=target))
     weights = importance_weights(propensity, target=target, clip=clip)
     gain = (reward - low) / (high - low)
     error = (1.0 - level) / 2
-    floor = betting.lower_bound(_points(gain * weights), alpha=error)
-    ceiling = 1.0 - betting.lower_bound(_points((1.0 - gain) * weights), alpha=error)
+    floor = _least_mean(gain * weights, alpha=error)
+    ceiling = 1.0 - _least_mean((1.0 - gain) * weights, alpha=error)
     # The two bounds hold together with probability `level`; should they cross, the data contradict the assumptions.
     return ConfidenceInterval(low + (high - low) * floor, low + (high - low) * ceiling)
 
 
-def check_mean_weight(weights: Float[np.ndarray, " rows"]) -> None:
-    """Raise ValueError when unclipped importance weights have a mean above 1 beyond doubt (error 1e-6)."""
-    bound = betting.lower_bound(_points(weights), alpha=IMPOSSIBLE)
-    if bound > 1.0:
+def check_mean_weight(weights: Float[np.ndarray, "... rows"]) -> None:
+    """Raise ValueError when unclipped importance weights have a mean above 1 beyond doubt (error 1e-6 a log)."""
+    bound = _least_mean(weights, alpha=IMPOSSIBLE)
+    beyond = bound > 1.0
+    if np.any(beyond):
         raise ValueError(
-            f"mean importance weight is {float(np.mean(weights)):g}, certainly above {bound:g}: it must be 1; "
-            "are propensity and target probabilities of the same choice?"
+            f"mean importance weight is {np.mean(weights[beyond][0]):g}, certainly above {bound[beyond][0]:g}: it must "
+            "be 1; are propensity and target probabilities of the same choice?"
         )
+
+
+def _least_mean(values: Float[np.ndarray, "... rows"], *, alpha: float) -> Float[np.ndarray, "..."]:
+    """Betting bound from below for the mean of each sample of non-negative values."""
+    samples = values.reshape(-1, values.shape[-1])
+    return np.reshape([betting.lower_bound(_points(x), alpha=alpha) for x in samples], values.shape[:-1])
 
 
 def _points(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

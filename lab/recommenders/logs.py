@@ -6,8 +6,9 @@ Source: `mnar-clipped`, the checks on logged data.
 
 import numpy as np
 
-from lab.arrays import Array
-from lab.worlds.family import world
+from lab.arrays import Array, Real
+from lab.family import world
+from lab.recommenders.propensity import clip_propensity
 
 
 @world
@@ -31,14 +32,14 @@ class Log:
         """The truth: mean reward when all items are shown equally often."""
         return self.relevance.mean(axis=-1)
 
-    def term_moments(self, clip: float) -> tuple[Array, Array]:
-        """Exact mean and variance of one row's term r·q/max(p, clip)."""
-        weight = self.target / np.maximum(self.propensity, clip)
+    def term_moments(self, clip: Real) -> tuple[Array, Array]:
+        """Exact mean and variance of one row's term r·q/max(p, clip); several clips stand as (clips, 1)."""
+        weight = self.target / clip_propensity(self.propensity, clip=clip)
         rewarded = self.propensity * self.relevance
         mean = (rewarded * weight).sum(axis=-1)
         return mean, (rewarded * weight**2).sum(axis=-1) - mean**2
 
-    def mean_squared_error(self, clip: float, rows: int) -> Array:
+    def mean_squared_error(self, clip: Real, rows: int) -> Array:
         """Exact mean squared error of the clipped estimator over so many rows."""
         mean, variance = self.term_moments(clip)
         return (mean - self.mean_reward) ** 2 + variance / rows

@@ -10,9 +10,23 @@ WMF and ExpoMF are restated from their own papers.
 
 from typing import Literal, NamedTuple
 
+import numpy as np
 from jaxtyping import Float
 
-from lab.arrays import Array, Real, check_between, check_finite, check_positive, floats, namespace, sigmoid, softplus
+from lab.arrays import (
+    Array,
+    Real,
+    check_between,
+    check_broadcast,
+    check_finite,
+    check_last_axis,
+    check_positive,
+    floats,
+    namespace,
+    sigmoid,
+    softplus,
+)
+from lab.recommenders.propensity import clip_propensity
 
 Local = Literal["log", "squared"]
 
@@ -40,7 +54,7 @@ def local_losses(logit: Real, *, local: Local = "log") -> Losses:
     r"""Both local losses of the prediction $f = \sigma(s)$.
 
     log: $\delta^1 = \log(1+e^{-s})$, $\delta^0 = \log(1+e^{s})$, in nats; squared: $\delta^1 = (1-f)^2$,
-    $\delta^0 = f^2$. Raises ValueError for a logit that is not finite.
+    $\delta^0 = f^2$. Raises ValueError for a logit that is not finite or another local loss.
     """
     check_finite(logit=logit)
     (logit,) = floats(logit)
@@ -61,31 +75,40 @@ def loss(
     r"""$a\,\delta^1(s) + b\,\delta^0(s)$ with weights $(a, b)$; reduced over the last axis, the pairs, if asked.
 
     With $a + b = 1$ the log loss is $\log(1+e^{s}) - a s$: convex in the logit, unbounded below when $a > 1$. It is
-    computed from the two softplus terms, which do not cancel for weights of one sign.
+    computed from the two softplus terms, which do not cancel for weights of one sign. Raises ValueError as
+    `local_losses`, for shapes that do not broadcast, for another reduction, and where a reduction finds not the same
+    pairs, at least one, in logit and weights.
     """
+    named = {"logit": logit, "positive weight": weights.positive, "negative weight": weights.negative}
+    if reduction == "none":
+        check_broadcast(**named)
+    elif reduction in ("mean", "sum"):
+        check_pairs(**named)
+    else:
+        raise ValueError(f"reduction = {reduction!r}: must be 'none', 'mean' or 'sum'")
     as_relevant, as_not, positive, negative = floats(*local_losses(logit, local=local), *weights)
     terms = positive * as_relevant + negative * as_not
     if reduction == "none":
         return terms
-    xp = namespace(terms)
-    if reduction == "mean":
-        if terms.ndim == 0 or terms.shape[-1] == 0:
-            raise ValueError(f"logit has shape {tuple(terms.shape)}: the mean needs at least one pair on the last axis")
-        return xp.mean(terms, axis=-1)
-    if reduction == "sum":
-        return xp.sum(terms, axis=-1)
-    raise ValueError(f"reduction = {reduction!r}: must be 'none', 'mean' or 'sum'")
+    reduce = namespace(terms).mean if reduction == "mean" else namespace(terms).sum
+    return reduce(terms, axis=-1)
+
+
+def check_pairs(**named: Real) -> None:
+    """Raise ValueError unless one argument at least holds pairs on its last axis, and every other one as many, or is
+    one number for all of them; the axes before must broadcast."""
+    check_last_axis("pairs", **({name: x for name, x in named.items() if np.ndim(x)} or named))
 
 
 def ideal(relevance: Real) -> Weights:
-    r"""$(\gamma,\ 1-\gamma)$: the loss one would minimise if relevance were seen."""
+    r"""$(\gamma,\ 1-\gamma)$: the loss one would minimise if relevance were seen. Raises ValueError outside [0, 1]."""
     check_between(0.0, 1.0, relevance=relevance)
     (relevance,) = floats(relevance)
     return Weights(relevance, 1.0 - relevance)
 
 
 def naive(click: Real) -> Weights:
-    r"""$(Y,\ 1-Y)$: a click is relevance, no click is irrelevance."""
+    r"""$(Y,\ 1-Y)$: a click is relevance, no click is irrelevance. Raises ValueError unless 0 ≤ click ≤ 1."""
     return weighted_mf(click, click_weight=1.0)
 
 
@@ -93,8 +116,10 @@ def weighted_mf(click: Real, *, click_weight: Real = 1.0, unlabeled_weight: Real
     r"""$(cY,\ c_0(1-Y))$: WMF weighs clicks by $c$ and pairs without one by $c_0$.
 
     The weight belongs on the clicks in the paper's notation ($c \ge 1$, $c_0 = 1$); the authors' Yahoo! R3 code
-    tunes the weight of the unlabeled pairs instead.
+    tunes the weight of the unlabeled pairs instead. Raises ValueError unless 0 ≤ click ≤ 1, the weights are positive
+    and finite, and the shapes broadcast.
     """
+    check_broadcast(click=click, click_weight=click_weight, unlabeled_weight=unlabeled_weight)
     check_between(0.0, 1.0, click=click)
     check_positive(click_weight=click_weight, unlabeled_weight=unlabeled_weight)
     click, click_weight, unlabeled_weight = floats(click, click_weight, unlabeled_weight)
@@ -104,8 +129,10 @@ def weighted_mf(click: Real, *, click_weight: Real = 1.0, unlabeled_weight: Real
 def exposure_mf(click: Real, exposure: Real) -> Weights:
     r"""$\theta'\,(Y,\ 1-Y)$: ExpoMF weighs a pair by its posterior exposure $\theta' = P(O=1 \mid Y)$.
 
-    `lab.recommenders.propensity.exposure_posterior` gives $\theta'$.
+    `lab.recommenders.propensity.exposure_posterior` gives $\theta'$. Raises ValueError unless both lie in [0, 1] and
+    their shapes broadcast.
     """
+    check_broadcast(click=click, exposure=exposure)
     check_between(0.0, 1.0, click=click, exposure=exposure)
     click, exposure = floats(click, exposure)
     return Weights(exposure * click, exposure * (1.0 - click))
@@ -114,7 +141,7 @@ def exposure_mf(click: Real, exposure: Real) -> Weights:
 def unbiased(click: Real, propensity: Real) -> Weights:
     r"""$(Y/\theta,\ 1-Y/\theta)$: its expectation over clicks is `ideal` when the propensities are true.
 
-    Raises ValueError unless 0 < propensity ≤ 1. Source: `mnar-clipped`, C3.
+    Raises ValueError unless 0 ≤ click ≤ 1, 0 < propensity ≤ 1 and the shapes broadcast. Source: `mnar-clipped`, C3.
     """
     return clipped(click, propensity, clip=0.0)
 
@@ -122,20 +149,23 @@ def unbiased(click: Real, propensity: Real) -> Weights:
 def clipped(click: Real, propensity: Real, *, clip: Real) -> Weights:
     r"""$(w,\ 1-w)$ with $w = Y/\max(\theta, M)$: clip $M = 0$ is `unbiased`, $M = 1$ is `naive`.
 
-    Raises ValueError unless 0 < propensity ≤ 1 and 0 ≤ clip ≤ 1. Source: `mnar-clipped`, C5.
+    Raises ValueError unless 0 ≤ click ≤ 1, 0 < propensity ≤ 1, 0 ≤ clip ≤ 1 and the shapes broadcast. Source:
+    `mnar-clipped`, C5.
     """
-    check_between(0.0, 1.0, click=click, clip=clip)
-    check_between(0.0, 1.0, open_low=True, propensity=propensity)
+    check_broadcast(click=click, propensity=propensity, clip=clip)
+    check_between(0.0, 1.0, click=click)
     click, propensity, clip = floats(click, propensity, clip)
-    weight = click / namespace(propensity).maximum(propensity, clip)
+    weight = click / clip_propensity(propensity, clip=clip)
     return Weights(weight, 1.0 - weight)
 
 
 def class_balanced(click: Real, weights: Weights, *, ratio: Real) -> Weights:
     r"""The weights an estimator gets when clicked pairs are drawn $\rho$ times as often as the others.
 
-    Batches of half clicks, half non-clicks have $\rho = N_0/N_1$. Source: `mnar-clipped`, reference implementation 1.
+    Batches of half clicks, half non-clicks have $\rho = N_0/N_1$. Raises ValueError unless 0 ≤ click ≤ 1, the ratio is
+    positive and finite, and the shapes broadcast. Source: `mnar-clipped`, reference implementation 1.
     """
+    check_broadcast(click=click, ratio=ratio, positive=weights.positive, negative=weights.negative)
     check_between(0.0, 1.0, click=click)
     check_positive(ratio=ratio)
     click, ratio, positive, negative = floats(click, ratio, *weights)

@@ -12,14 +12,27 @@ from typing import Literal
 
 from jaxtyping import Bool, Float
 
-from lab.arrays import Array, Real, check_between, check_finite, check_same_shape, floats, is_traced, namespace
+from lab.arrays import (
+    Array,
+    Real,
+    check_between,
+    check_finite,
+    check_last_axis,
+    check_same_shape,
+    floats,
+    is_traced,
+    namespace,
+)
 
 Discount = Literal["paper", "code"]
 Divisor = Literal["none", "relevant", "ideal"]
 
 
 def discounts(rank: Real, *, discount: Discount = "paper") -> Float[Array, "..."]:
-    r"""The weight of rank $z = 1, 2, \dots$: paper $1/\log_2(z+1)$; code 1 at first, then $1/\log_2 z$."""
+    r"""The weight of rank $z = 1, 2, \dots$: paper $1/\log_2(z+1)$; code 1 at first, then $1/\log_2 z$.
+
+    Raises ValueError for a rank below 1 or another discount.
+    """
     check_between(1.0, math.inf, rank=rank)
     (rank,) = floats(rank)
     xp = namespace(rank)
@@ -43,8 +56,8 @@ def dcg(
 
     divisor: "none" (the paper), "relevant" ($\sum_i\gamma_i$, the authors' semi-synthetic code) or "ideal" (the
     largest value any ranking attains: nDCG). A list without relevance is undefined under a divisor and gives NaN.
-    `listed` marks the candidates; other items are not ranked. Raises ValueError for a cutoff below 1 or negative
-    relevance.
+    `listed` marks the candidates; other items are not ranked. Raises ValueError for a cutoff below 1, negative
+    relevance, scores that are not finite, shapes that differ, a list without items, and an unknown convention.
     """
     relevance, ranked = _rank(relevance, score, cutoff, listed)
     return _divided(
@@ -100,15 +113,13 @@ def _rank(relevance: Array, score: Array, cutoff: int, listed: Array | None) -> 
     """The relevance of the listed items (0 elsewhere), and of the first ranks."""
     if cutoff < 1:
         raise ValueError(f"cutoff = {cutoff}: must be at least 1")
-    check_same_shape(relevance=relevance, score=score)
-    if len(relevance.shape) == 0 or relevance.shape[-1] == 0:
-        raise ValueError("relevance is empty: a list must hold at least one item")
+    check_same_shape(relevance=relevance, score=score, **({} if listed is None else {"listed": listed}))
+    check_last_axis("items", relevance=relevance)
     check_between(0.0, math.inf, relevance=relevance)
     check_finite(score=score)
     relevance, score = floats(relevance, score)
     xp = namespace(relevance, score)
     if listed is not None:
-        check_same_shape(relevance=relevance, listed=listed)
         relevance = xp.where(listed, relevance, xp.zeros_like(relevance))
         score = xp.where(listed, score, xp.full_like(score, -math.inf))
     order = xp.argsort(-score, axis=-1, stable=True)

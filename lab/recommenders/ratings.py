@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lab.arrays import Array, Real, check_between, namespace, sigmoid
-from lab.worlds.family import Family, family, normal, world
+from lab.family import Family, family, normal, world
 
 
 @world
@@ -26,7 +26,10 @@ class Ratings:
     exposure: Float[Array, "... users items"]
 
     def propensity(self, power: Real) -> Float[Array, "... users items"]:
-        r"""$\theta$ = exposure to the power $p$; the power 0 shows everything to everyone."""
+        r"""$\theta$ = exposure to the power $p$; the power 0 shows everything to everyone.
+
+        Raises ValueError for a negative power.
+        """
         check_between(0.0, np.inf, power=power)
         return self.exposure**power
 

@@ -17,28 +17,3 @@
 
 Sources: `alf-lb` (arXiv 2512.03915) and Wang et al. (arXiv 2408.15664).
 """
-
-from lab.routing.balance import capacity_range, check_capacity, max_violation, noise_floor, noise_floor_bound
-from lab.routing.lagrangian import dual_value, lagrangian, shortfall, switching_benefit
-from lab.routing.rules import RULES, Rule, update
-from lab.routing.selection import centred, gates, loads, route, top_k
-
-__all__ = [
-    "RULES",
-    "Rule",
-    "capacity_range",
-    "centred",
-    "check_capacity",
-    "dual_value",
-    "gates",
-    "lagrangian",
-    "loads",
-    "max_violation",
-    "noise_floor",
-    "noise_floor_bound",
-    "route",
-    "shortfall",
-    "switching_benefit",
-    "top_k",
-    "update",
-]

@@ -16,6 +16,7 @@ from scipy.stats import chi2
 from lab.arrays import Array, check_between, check_finite
 from lab.routing.balance import capacity_range, max_violation, noise_floor
 from lab.routing.optimum import balanced_assignment
+from lab.routing.regret import sign_rule_spread
 from lab.routing.selection import biased, check_experts_per_token, loads, route
 
 
@@ -141,11 +142,10 @@ def switching_hessian(
 
 
 def _sign_rate(excess: float, *, deviation: float, curvature: float, experts: int) -> float:
-    """u at which the sign rule's own fluctuation adds the excess: see `lab.routing.regret.sign_rule_slope`."""
-    # Stationary: v = u c σ/(2 √(2/π) λ) along a direction, and λ²v = excess · σ²E/(E−1), the variance there.
-    signs = 1.0 + 2.0 / np.pi * np.arcsin(1.0 / (experts - 1))
-    spread = experts / (experts - 1)
-    return float(excess * spread * 2.0 * np.sqrt(2.0 / np.pi) * deviation / (signs * curvature))
+    """u at which the sign rule's own fluctuation adds the excess: λ · λv = excess · σ²E/(E − 1)."""
+    # λv is in proportion to u.
+    variance = deviation**2 * experts / (experts - 1)
+    return excess * variance / (curvature * sign_rule_spread(1.0, deviation=deviation, experts=experts))
 
 
 def _drift(routing: Bool[np.ndarray, "tokens experts"], covariance: np.ndarray, parts: int) -> float:

@@ -3,11 +3,13 @@ r"""How unbalanced loads are, and how balanced they can be: MaxVio, the capacity
 Source: Wang et al. (arXiv 2408.15664), MaxVio; the noise floor is derived (`alf-lb`, C9).
 """
 
+from functools import cache
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Num
-from scipy.special import bdtr
+from scipy.integrate import quad
+from scipy.special import bdtr, ndtr
 
 from lab.arrays import Array, check_positive, namespace
 from lab.routing.lagrangian import balanced_load
@@ -45,6 +47,17 @@ def check_capacity(tokens: int, experts: int, *, experts_per_token: int, capacit
         )
 
 
+def load_variance(tokens: int, experts: int, *, experts_per_token: int) -> float:
+    r"""$\sigma^2 = TR(1-R)$, $R = K/E$: variance of a load, in tokens², when every set of K experts is as likely.
+
+    Two loads have the correlation $-1/(E-1)$, their sum being fixed, so that along any vector that sums to 0 the
+    variance of the loads is $\sigma^2\frac{E}{E-1}$. Raises ValueError as `capacity_range`.
+    """
+    _check(tokens, experts, experts_per_token)
+    share = experts_per_token / experts
+    return tokens * share * (1.0 - share)
+
+
 def noise_floor(tokens: int, experts: int, *, experts_per_token: int) -> float:
     r"""Expected MaxVio of one batch whose tokens choose K of E experts at random, all sets alike.
 
@@ -63,11 +76,29 @@ def noise_floor(tokens: int, experts: int, *, experts_per_token: int) -> float:
     return (expected_maximum - mean) / mean * float(np.sqrt(experts / (experts - 1)))
 
 
+@cache
+def expected_maximum(experts: int) -> float:
+    r"""$m_E=\int_0^\infty\bigl(1-\Phi(z)^E-\Phi(-z)^E\bigr)dz$, the expected maximum of E independent normals."""
+    check_positive(experts=experts)
+    return float(quad(lambda z: 1.0 - ndtr(z) ** experts - ndtr(-z) ** experts, 0.0, 40.0, limit=200)[0])
+
+
+def normal_noise_floor(tokens: int, experts: int, *, experts_per_token: int) -> float:
+    r"""$\sigma\sqrt{\frac{E}{E-1}}\,\frac{m_E}{L}$: `noise_floor` for normal loads, the limit of many tokens.
+
+    σ² is the `load_variance`, $m_E$ the `expected_maximum`, L = KT/E. Source: `alf-lb`, C9 (derived).
+    """
+    variance = load_variance(tokens, experts, experts_per_token=experts_per_token)
+    if experts_per_token == experts:
+        return 0.0
+    spread = float(np.sqrt(variance * experts / (experts - 1)))
+    return spread * expected_maximum(experts) / (tokens * experts_per_token / experts)
+
+
 def noise_floor_bound(tokens: int, experts: int, *, experts_per_token: int) -> float:
     r"""$\sqrt{2\ln E\,(1-K/E)/L}$, the upper bound for normal loads. Source: `alf-lb`, C9."""
-    _check(tokens, experts, experts_per_token)
-    share = experts_per_token / experts
-    return float(np.sqrt(2.0 * np.log(experts) * (1.0 - share) / (tokens * share)))
+    variance = load_variance(tokens, experts, experts_per_token=experts_per_token)
+    return float(np.sqrt(2.0 * np.log(experts) * variance)) / (tokens * experts_per_token / experts)
 
 
 def _check(tokens: int, experts: int, experts_per_token: int) -> None:

@@ -5,7 +5,7 @@ the logarithm of the number of routings, $E\log_2\binom{T}{KT/E}$. Source: Wang 
 where the binomial is printed upside down; the limit per token is derived (`alf-lb`, C10).
 """
 
-from typing import Any
+from math import comb, log2
 
 from jaxtyping import Float
 
@@ -35,11 +35,8 @@ def leak_capacity(tokens: int, experts: int, *, experts_per_token: int) -> float
 
     Raises ValueError unless E divides K·T and K ≤ E.
     """
-    from math import comb, log2
-
     if experts_per_token > experts:
         raise ValueError(f"experts_per_token = {experts_per_token}: must be at most experts = {experts}")
     if (tokens * experts_per_token) % experts:
         raise ValueError(f"tokens = {tokens}: experts = {experts} must divide {experts_per_token} × tokens")
-    routings: Any = comb(tokens, tokens * experts_per_token // experts)
-    return experts / tokens * log2(routings)
+    return experts / tokens * log2(comb(tokens, tokens * experts_per_token // experts))

@@ -7,25 +7,14 @@ $\delta$ per direction and $m_E$ the expected maximum of E normals,
 $$\mathbb{E}\,\mathrm{MaxVio} \approx \frac{\mu\sqrt v\,m_E}{L}.$$
 
 For streams in which every expert is alike at balance, so that $\mu=TE/(E-1)$ for uniform scores and a direction of the
-loads has the variance $\sigma^2E/(E-1)$, $\sigma^2=TR(1-R)$, $R=K/E$. Derived here, from `alf-lb` C5 and C6.
+loads has the variance $\sigma_\perp^2=\sigma^2E/(E-1)$, $\sigma^2=TR(1-R)$, $R=K/E$. Derived here, from `alf-lb` C5 and
+C6.
 """
 
-from functools import cache
-
-import numpy as np
-from scipy.integrate import quad
-from scipy.special import ndtr
-
-from lab.arrays import check_between, check_positive
-from lab.routing.regret import sign_rule_slope
-from lab.routing.selection import check_experts_per_token
-
-
-@cache
-def expected_maximum(experts: int) -> float:
-    r"""$m_E=\int_0^\infty\bigl(1-\Phi(z)^E-\Phi(-z)^E\bigr)dz$, the expected maximum of E independent normals."""
-    check_positive(experts=experts)
-    return float(quad(lambda z: 1.0 - ndtr(z) ** experts - ndtr(-z) ** experts, 0.0, 40.0, limit=200)[0])
+from lab.arrays import check_between
+from lab.routing.balance import load_variance, normal_noise_floor
+from lab.routing.regret import sign_rule_spread
+from lab.routing.uniform_scores import balanced_curvature
 
 
 def proportional_jitter(tokens: int, experts: int, *, experts_per_token: int, rate: float) -> float:
@@ -34,33 +23,20 @@ def proportional_jitter(tokens: int, experts: int, *, experts_per_token: int, ra
 
     rate: ε in scores per token. Raises ValueError unless $0 < a < 2$: beyond, the steps diverge.
     """
-    _check(tokens, experts, experts_per_token)
-    contraction = rate * tokens * experts / (experts - 1)
+    contraction = rate * tokens * balanced_curvature(experts)
     check_between(0.0, 2.0, open_low=True, open_high=True, **{"rate · μ": contraction})
-    return _floor(tokens, experts, experts_per_token) * float(np.sqrt(contraction / (2.0 - contraction)))
+    floor = normal_noise_floor(tokens, experts, experts_per_token=experts_per_token)
+    return floor * (contraction / (2.0 - contraction)) ** 0.5
 
 
 def sign_jitter(tokens: int, experts: int, *, experts_per_token: int, rate: float) -> float:
     r"""Expected global MaxVio under the sign rule, for $u\mu\ll\sigma$: a batch's floor times
-    $\sqrt{\mu^2v/\sigma_\perp^2}$, $\sigma_\perp^2$ the variance of the loads per direction,
-    where $v=2\,\text{slope}/(\mu(E-1))$ from the slope of the regret: it grows as $\sqrt u$. Beyond, as u.
+    $\sqrt{\mu^2v/\sigma_\perp^2} = \sqrt{\mu v\,T/\sigma^2}$ with the μv of `sign_rule_spread`: it grows as $\sqrt u$.
+    Beyond, as u.
+
+    rate: u in units of the scores. Raises ValueError unless $u > 0$ and $K < E$.
     """
-    _check(tokens, experts, experts_per_token)
-    curvature = tokens * experts / (experts - 1)
-    slope = sign_rule_slope(tokens, experts, experts_per_token=experts_per_token, rate=rate)
-    share = experts_per_token / experts
-    square = 2.0 * slope * curvature / (experts - 1) / (tokens * share * (1.0 - share) * experts / (experts - 1))
-    return _floor(tokens, experts, experts_per_token) * float(np.sqrt(square))
-
-
-def _floor(tokens: int, experts: int, experts_per_token: int) -> float:
-    """Expected MaxVio of one batch at balance, for normal loads."""
-    share = experts_per_token / experts
-    spread = np.sqrt(tokens * share * (1.0 - share) * experts / (experts - 1))
-    return float(spread) * expected_maximum(experts) / (tokens * share)
-
-
-def _check(tokens: int, experts: int, experts_per_token: int) -> None:
-    check_positive(tokens=tokens)
-    check_experts_per_token(experts_per_token, experts)
-    check_between(2.0, float("inf"), experts=experts)
+    variance = load_variance(tokens, experts, experts_per_token=experts_per_token)
+    spread = sign_rule_spread(rate, deviation=variance**0.5, experts=experts)
+    floor = normal_noise_floor(tokens, experts, experts_per_token=experts_per_token)
+    return floor * (spread * tokens / variance) ** 0.5

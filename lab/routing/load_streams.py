@@ -2,7 +2,8 @@ r"""Streams of batches so large that their loads are drawn at once instead of to
 
 Every token goes to one of E experts, whose scores are independent, $\gamma_k\sim U[m_k, m_k+1]$. So the loads of T
 tokens under a bias p are multinomial, exactly, with the chances $\pi(p)$ of `uniform_scores`; and what a frozen bias
-does on endless tokens, held out as for the "global" MaxVio of Wang et al., is known: $E\max_k\pi_k - 1$.
+does on endless tokens, held out as for the "global" MaxVio of Wang et al., is known: $E\max_k\pi_k - 1$, the MaxVio of
+the chances.
 """
 
 from functools import partial
@@ -12,12 +13,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from lab.arrays import Array, check_between, namespace
-from lab.routing.online import Policy
+from lab.arrays import Array, check_between
+from lab.family import static, world
+from lab.routing.balance import max_violation
+from lab.routing.online import Policy, signed_rates
 from lab.routing.rules import RULES, update
 from lab.routing.selection import Acts
 from lab.routing.uniform_scores import selection_probability
-from lab.worlds.family import static, world
 
 
 @world
@@ -39,8 +41,7 @@ class LoadStream:
 
     def global_violation(self, bias: Array, *, bias_acts: Acts = "added") -> Array:
         """MaxVio of a frozen bias on endless tokens, (...)."""
-        chances = self.chances(bias, bias_acts=bias_acts)
-        return self.experts * namespace(chances).max(chances, axis=-1) - 1.0
+        return max_violation(self.chances(bias, bias_acts=bias_acts))
 
 
 class Settled(NamedTuple):
@@ -66,12 +67,9 @@ def settle(
     Raises ValueError for a negative rate, and unless 1 ≤ last ≤ steps.
     """
     check_between(1.0, float(steps), last=last)
-    for policy in policies:
-        check_between(0.0, float("inf"), rate=policy.rate)
-    rates = jnp.asarray([-policy.rate if policy.reversed_sign else policy.rate for policy in policies])
     rules = tuple(policy.rule for policy in policies)
     first = jnp.stack([jnp.full(world.experts, RULES[rule].start) if start is None else start for rule in rules])
-    return _settle(world, key, rates, first, rules=rules, runs=runs, steps=steps, last=last)
+    return _settle(world, key, signed_rates(policies), first, rules=rules, runs=runs, steps=steps, last=last)
 
 
 @partial(jax.jit, static_argnames=("rules", "runs", "steps", "last"))
@@ -93,9 +91,7 @@ def _settle(
             [update(bias[:, i], load[:, i], rule=rule, rate=rates[i], step=step) for i, rule in enumerate(rules)],
             axis=1,
         )
-        seen = jax.lax.cond(
-            step > steps - last, lambda: world.experts * jnp.max(chances(new), axis=-1) - 1.0, lambda: 0.0 * total
-        )
+        seen = jax.lax.cond(step > steps - last, lambda: max_violation(chances(new)), lambda: 0.0 * total)
         return (new, total + seen), None
 
     every = (jnp.arange(1, steps + 1), jax.random.split(key, steps))

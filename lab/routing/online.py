@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from lab.arrays import Array, check_between
 from lab.routing.balance import max_violation
-from lab.routing.lagrangian import shortfall
+from lab.routing.lagrangian import lagrangian, switched_slots
 from lab.routing.rules import RULES, update
 from lab.routing.selection import loads, route
 from lab.routing.worlds import FixedTokens, TokenStream
@@ -24,6 +25,13 @@ class Policy(NamedTuple):
     rule: str
     rate: float
     reversed_sign: bool = False
+
+
+def signed_rates(policies: tuple[Policy, ...]) -> Float[Array, " policies"]:
+    """The rates, negative where the sign is reversed. Raises ValueError for a rate below 0."""
+    for policy in policies:
+        check_between(0.0, float("inf"), rate=policy.rate)
+    return jnp.asarray([-policy.rate if policy.reversed_sign else policy.rate for policy in policies])
 
 
 class Track(NamedTuple):
@@ -54,11 +62,8 @@ def follow(
     acts = {RULES[rule].bias_acts for rule in rules}
     if len(acts) > 1:
         raise ValueError("policies: biases that multiply scores cannot be mixed with biases that are added")
-    for policy in policies:
-        check_between(0.0, float("inf"), rate=policy.rate)
-    rates = jnp.asarray([-policy.rate if policy.reversed_sign else policy.rate for policy in policies])
     return _follow(
-        world, key, rates, jnp.inf if radius is None else radius, rules=rules, runs=runs, steps=steps,
+        world, key, signed_rates(policies), jnp.inf if radius is None else radius, rules=rules, runs=runs, steps=steps,
         with_regret=with_regret, with_bias=with_bias,
     )  # fmt: skip
 
@@ -123,10 +128,10 @@ def descend(world: FixedTokens, *, rule: str, rate: Any, steps: int) -> Descent:
     def advance(carry: tuple[Array, Array], step: Any) -> tuple[tuple[Array, Array], Any]:
         bias, chosen = carry
         load = loads(chosen)
-        value = jnp.sum(jnp.where(chosen, world.scores, 0.0), axis=(-2, -1)) - jnp.sum(bias * shortfall(load), axis=-1)
         new = update(bias, load, rule=rule, rate=jnp.asarray(rate)[..., None], step=step)
         after = choose(new)
-        return (new, after), (value, load, bias, jnp.count_nonzero(chosen & ~after, axis=(-2, -1)))
+        seen = lagrangian(world.scores, chosen, bias), load, bias, switched_slots(chosen, after)
+        return (new, after), seen
 
     _, seen = jax.lax.scan(advance, (start, choose(start)), jnp.arange(1, steps + 1))
     return Descent(*seen)

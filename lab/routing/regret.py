@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lab.arrays import Array, Real, check_between, check_positive, floats, namespace
+from lab.routing.balance import load_variance
 
 
 def logarithmic_bound(gradient_square: Real, *, strong_convexity: Real, steps: Real) -> Float[Array, "..."]:
@@ -52,22 +53,38 @@ def constant_step_slope(
     return namespace(each).sum(each, axis=-1)
 
 
+def sign_variance(experts: int) -> float:
+    r"""$1+\frac2\pi\arcsin\frac1{E-1}$: variance of the signs of E balanced loads along any vector that sums to 0.
+
+    Normal loads with correlation ρ have signs with correlation $\frac2\pi\arcsin\rho$, and $\rho = -1/(E-1)$.
+    Raises ValueError for fewer than two experts. Derived here.
+    """
+    check_between(2.0, float("inf"), experts=experts)
+    return float(1.0 + 2.0 / np.pi * np.arcsin(1.0 / (experts - 1)))
+
+
+def sign_rule_spread(rate: float, *, deviation: float, experts: int) -> float:
+    r"""$\lambda v = \Bigl(1+\frac2\pi\arcsin\frac1{E-1}\Bigr)\frac{\sigma u}{2\sqrt{2/\pi}}$: curvature times the
+    variance of the biases per direction, in scores · tokens, that the sign rule with a small rate u leaves.
+
+    The sign of a shortfall is that of a normal with mean $-\lambda\delta_k$ and deviation σ: its mean is
+    $-\sqrt{2/\pi}\,\lambda\delta_k/\sigma$. In a symmetric stream $v' = (1-2u\sqrt{2/\pi}\,\lambda/\sigma)v + u^2c$,
+    c the `sign_variance`: λ cancels. Derived here; assumes that no load is exactly balanced by chance (K·T/E far from a
+    whole number, or many tokens).
+    """
+    check_positive(rate=rate, deviation=deviation)
+    return sign_variance(experts) * deviation * rate / (2.0 * float(np.sqrt(2.0 / np.pi)))
+
+
 def sign_rule_slope(tokens: int, experts: int, *, experts_per_token: int, rate: float) -> float:
     r"""Regret a step of the sign rule with a constant rate u in symmetric streams, for small u:
 
-    $$(E-1)\,\Bigl(1+\tfrac2\pi\arcsin\tfrac1{E-1}\Bigr)\frac{\sigma u}{4\sqrt{2/\pi}}, \qquad \sigma^2 = TR(1-R),\
-    R=K/E.$$
+    $$\frac{E-1}2\lambda v = (E-1)\,\Bigl(1+\tfrac2\pi\arcsin\tfrac1{E-1}\Bigr)\frac{\sigma u}{4\sqrt{2/\pi}}$$
 
-    Each load's sign is that of a normal with mean $-\mu\delta_k$ and deviation σ: its mean is
-    $-\sqrt{2/\pi}\,\mu\delta_k/\sigma$, and the signs of two loads with correlation ρ have correlation
-    $\frac2\pi\arcsin\rho$, with $\rho = -1/(E-1)$. The slope does not depend on μ. Derived here; assumes that no load
-    is exactly balanced by chance (K·T/E far from a whole number, or many tokens).
+    with the λv of `sign_rule_spread`, σ² of `load_variance`: whatever the curvature λ. In units of the scores.
     """
-    check_positive(tokens=tokens, rate=rate)
-    share = experts_per_token / experts
-    deviation = np.sqrt(tokens * share * (1.0 - share))
-    signs = 1.0 + 2.0 / np.pi * np.arcsin(1.0 / (experts - 1))
-    return float((experts - 1) * signs * deviation * rate / (4.0 * np.sqrt(2.0 / np.pi)))
+    deviation = load_variance(tokens, experts, experts_per_token=experts_per_token) ** 0.5
+    return (experts - 1) / 2.0 * sign_rule_spread(rate, deviation=deviation, experts=experts)
 
 
 def second_moments(

@@ -15,11 +15,11 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from lab.arrays import Array, log_softmax
+from lab.family import static, world
 from lab.routing.auxiliary import auxiliary_loss
 from lab.routing.balance import max_violation
 from lab.routing.rules import RULES, update
 from lab.routing.selection import Acts, centred, gates, loads, route
-from lab.worlds.family import static, world
 
 
 @world

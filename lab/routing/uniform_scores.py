@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lab.arrays import Array, Real, check_positive, namespace
+from lab.arrays import Array, Real, check_between, check_positive, namespace
 from lab.routing.selection import check_experts_per_token
 
 
@@ -67,6 +67,16 @@ def hessian(shift: Float[Array, "... experts"], *, experts_per_token: int) -> Fl
     between = xp.sum(weight[..., None, None] * pair * tie, axis=-3)
     off = xp.where(skipped, 0.0 * between, -between)
     return off - xp.where(skipped, xp.sum(off, axis=-1)[..., None], 0.0 * off)
+
+
+def balanced_curvature(experts: int) -> float:
+    r"""$\frac{E}{E-1}$: curvature of $\mathbb{E}f/T$ at balance along any vector that sums to 0, whatever K.
+
+    All weights of the Laplacian are $\frac1{E-1}$ there; a batch has $\mu = T\frac{E}{E-1}$ tokens a unit of bias.
+    Raises ValueError for fewer than two experts. Source: `alf-lb`, C5.
+    """
+    check_between(2.0, float("inf"), experts=experts)
+    return experts / (experts - 1)
 
 
 def _nodes(shift: Array, experts_per_token: int, width: Any = 1.0) -> tuple[Array, Array]:

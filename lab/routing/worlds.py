@@ -12,10 +12,11 @@ import numpy as np
 from jaxtyping import Float
 
 from lab.arrays import Array, Real, namespace, sigmoid
+from lab.family import static, world
+from lab.routing.balance import load_variance
 from lab.routing.lagrangian import dual_value
 from lab.routing.selection import check_experts_per_token, loads, route
-from lab.routing.uniform_scores import expected_dual, hessian, selection_probability
-from lab.worlds.family import static, world
+from lab.routing.uniform_scores import balanced_curvature, expected_dual, hessian, selection_probability
 
 
 @world
@@ -107,14 +108,14 @@ class TokenStream:
     @property
     def strong_convexity(self) -> float:
         r"""$\mu = TE/(E-1)$ at the balanced bias, on vectors that sum to 0; for every K (`alf-lb`, C5)."""
-        return self.tokens * self.experts / (self.experts - 1)
+        return self.tokens * balanced_curvature(self.experts)
 
     @property
     def load_covariance(self) -> np.ndarray:
         r"""Cov A at the balanced bias: $\frac{TR(1-R)E}{E-1}(I - \frac1E 11^\top)$, R = K/E."""
-        share, experts = self.experts_per_token / self.experts, self.experts
-        scale = self.tokens * share * (1.0 - share) * experts / (experts - 1)
-        return scale * (np.eye(experts) - 1.0 / experts)
+        experts = self.experts
+        variance = load_variance(self.tokens, experts, experts_per_token=self.experts_per_token)
+        return variance * experts / (experts - 1) * (np.eye(experts) - 1.0 / experts)
 
 
 def stream(means: Any, *, tokens: int, experts_per_token: int, swing: Any = 0.0, period: Real = 1.0) -> TokenStream:

@@ -1,1 +1,1 @@
-"""Small universes in which the truth is known."""
+"""Small universes in which the truth is known, shared by several papers; others live with their topic."""

@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Float
 
 from lab.arrays import Array, namespace, sigmoid
+from lab.family import world
 from lab.policies import log_linear, tabular
 from lab.preferences import flipped
-from lab.worlds.family import world
 
 
 @world

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lab.arrays import Array, floats, namespace, sigmoid
-from lab.worlds.family import world
+from lab.family import world
 
 Observed = Callable[[Array], Array]  # a function of the margins, or of the log-ratios, as labelled
 

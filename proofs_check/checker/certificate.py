@@ -46,9 +46,18 @@ def certificate(entries: dict[str, Any]) -> dict[str, Any]:
         raise Rejected(f"format {entries['format']!r}: this checker reads format {FORMAT}")
     if entries["verdict"] not in ("holds", "fails") or not entries["claims"] or not entries["steps"]:
         raise Rejected(f"verdict {entries['verdict']!r} must be holds or fails; or no claims, or no steps")
+    words = entries["part"]
+    if not isinstance(words, str) and not (isinstance(words, dict) and set(words) <= set(entries["claims"])):
+        raise Rejected("part: neither a text nor texts for claims of the certificate")
     if entries["digest"] != seal(entries):
         raise Rejected("the digest does not fit: the file was altered")
     return entries
+
+
+def part(entries: dict[str, Any], claim: str) -> str:
+    """What a certificate proves of a claim, when that is not all of it; one text for all claims, or one for each."""
+    words = entries["part"]
+    return words if isinstance(words, str) else words.get(claim, "")
 
 
 def check(entries: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ inequality   an expression is nonnegative (or positive): it is a sum of positive
 minimum      an expression is nonnegative, because it is 0 at variable = point and its derivative is (variable - point)
              times a sum as above
 monotone     the same for variable >= point, because its derivative is a sum as above
-induction    an expression is nonnegative for every whole index from 0 on: at 0, and from each index to the next
+induction    an expression is nonnegative for every whole index from 0 on: at 0, and from each index to the next; facts
+             that limit the index (N - n >= 0 with a constant N) are named in `as_long_as`
 interval     an expression is positive on a box, by ball arithmetic and bisection
 """
 
@@ -204,14 +205,19 @@ def induction(proof: Proof, step: Entry) -> None:
     proof.equal(first, proof.product(step["begins"])[0] if "begins" in step else ZERO, "induction, start")
     after = scope.substitute(value, {index: scope.read(index) + ONE, **following})
     proof.equal(after - kept * value, proof.total(step)[0], "induction, step")
-    for root, fact in proof.roots().items():  # an assumption about the index alone; others are assumed at every index
-        about, terms = scope.inside(fact.value) - set(scope.functions), fact.value.terms
+    limits = set()
+    for root, fact in proof.roots().items():  # of assumptions; what they say about the state, they say at every index
+        about, terms = {name.strip("→") for name in scope.inside(fact.value) - set(scope.functions)}, fact.value.terms
         if about == {index} and (
             min(terms.values()) < 0 or fact.value.symbols() != about or fact.strict > (() in terms)
         ):
             raise Rejected("induction: an assumption about the index that fails at 0, or later")
         if root in scope.rules and about & {index, *state}:
             raise Rejected("induction: a given sum, or an equation between logarithms, about the state")
+        if index in about and about != {index} and not about & set(proof.recurrences):
+            limits.add(root)
+    if limits != set(step.get("as_long_as", [])):
+        raise Rejected(f"induction: `as_long_as` must name what limits the index: {sorted(limits)}")
     proof.add(step)
 
 
@@ -235,6 +241,6 @@ KINDS: dict[str, tuple[Callable[[Proof, Entry], None], str, str]] = {
     "inequality": (inequality, "name positive|nonnegative", "terms gram"),
     "minimum": (minimum, "name nonnegative variable point terms", ""),
     "monotone": (minimum, "name nonnegative variable point terms", ""),
-    "induction": (induction, "name nonnegative index start next", "begins keeps terms"),
+    "induction": (induction, "name nonnegative index start next", "begins keeps as_long_as terms"),
     "interval": (interval, "name positive", "box"),
 }

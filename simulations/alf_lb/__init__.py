@@ -10,6 +10,8 @@ drift         scores that move, start-up against fluctuation, the copied sign er
 noise         how balanced a batch can be; what Expert Choice reveals
 auxiliary     the auxiliary loss: its minimum, its gradient at balance
 router        a trained router: the trade-off of the auxiliary loss
+advice        what the advice for a log of scores does on the stream that the log is from
+findings      shares of runs and ratios to a prediction, as several modules judge them
 rules         sign, proportional and multiplicative updates on a stream of large batches
 trained_rules what the rule costs the task of a trained router
 """

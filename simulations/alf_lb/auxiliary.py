@@ -3,12 +3,12 @@
 import numpy as np
 
 from lab.arrays import log_softmax, namespace
+from lab.family import family, uniform
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import equal
 from lab.routing.auxiliary import affinity_gradient, auxiliary_loss
 from lab.routing.selection import biased, gates, route, weighted
 from lab.routing.worlds import BiasedTokens
-from lab.worlds.family import family, uniform
 
 TOKENS, EXPERTS, K = 12, 4, 2
 

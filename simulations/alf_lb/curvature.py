@@ -3,11 +3,11 @@
 import numpy as np
 
 from lab.arrays import namespace
+from lab.family import Family, family, uniform
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, equal, factor
-from lab.routing.uniform_scores import hessian, selection_probability
+from lab.routing.uniform_scores import balanced_curvature, hessian, selection_probability
 from lab.routing.worlds import TokenStream
-from lab.worlds.family import Family, family, uniform
 
 
 def streams(experts: int, experts_per_token: int, width: float = 0.25) -> Family:
@@ -108,9 +108,8 @@ least_curvature.control("an expert whose scores overlap with none: the graph fal
 @evidence("alf-lb/proportional-stability", kind="rate")
 def convergence_of_gradient_steps(draw: Draw, product: float = 1.9):
     """Expected proportional updates with u·λ = 1.9 near balance: the distance shrinks by |1 − uλ| = 0.9 a step."""
-    experts = 6
     bias = 1e-6 * np.array([3.0, -1.0, 2.0, -2.0, 1.0, -3.0])
-    rate, distance = product * (experts - 1) / experts, []
+    rate, distance = product / balanced_curvature(len(bias)), []
     for _ in range(31):
         distance.append(np.linalg.norm(bias))
         share = selection_probability(bias, experts_per_token=2)

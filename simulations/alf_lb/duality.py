@@ -5,21 +5,21 @@ from itertools import combinations, product
 import numpy as np
 
 from lab.arrays import namespace
+from lab.family import family, uniform
 from lab.inference.rounding import value
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import below, equal
 from lab.routing.lagrangian import dual_value, lagrangian
-from lab.routing.optimum import balanced_assignment, duals, linear_program
+from lab.routing.optimum import LinearProgram, balanced_assignment, duals, linear_program
 from lab.routing.selection import biased, centred, loads, route, weighted
 from lab.routing.worlds import BiasedTokens, FixedTokens
-from lab.worlds.family import family, uniform
 from simulations.alf_lb.worlds import small, tokens, twins, uneven, wide
 
 # HiGHS satisfies constraints to 1e-7 and reduced costs to 1e-7 (its default feasibility tolerances).
 TOLERANCE = 1e-7
 
 
-def _programs(world: FixedTokens) -> list:
+def _programs(world: FixedTokens) -> list[LinearProgram]:
     return [linear_program(scores, experts_per_token=world.experts_per_token) for scores in value(world.scores)]
 
 

@@ -2,13 +2,15 @@
 
 import numpy as np
 
+from lab.family import Family, family, uniform
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, equal, exponent
+from lab.routing.balance import max_violation
+from lab.routing.lagrangian import shortfall
 from lab.routing.online import descend
 from lab.routing.optimum import balanced_assignment
 from lab.routing.uniform_scores import selection_probability
 from lab.routing.worlds import BiasedTokens, FixedTokens, sigmoid_tokens, spread_means
-from lab.worlds.family import Family, family, uniform
 from simulations.alf_lb.worlds import affinities
 
 GRID = 2.0**26
@@ -95,7 +97,7 @@ def last_step_outside_the_band(world: BiasedTokens, factor: float = 1.0):
     outside = np.max(excess, axis=-1) > world.scores.shape[-1] - 1
     last = len(outside) - np.argmax(outside[::-1], axis=0)
     last = np.where(np.any(outside, axis=0), last, 0)
-    return at_most(last, bound, error=0.0, series={"last": last, "bound": bound})
+    return at_most(last, bound, error=0.0)
 
 
 last_step_outside_the_band.control("a rate 512 times as large never settles", factor=512.0)
@@ -137,7 +139,7 @@ def steps_until_balanced(rule: str = "sign"):
     rates = np.array([0.01, 0.003, 0.001])
     found = np.array([_steps_to_balance(spread_means(6, 0.25), rate, rule) for rate in rates])
     # Counts of steps.
-    return at_most(np.abs(found - 0.25 / rates), 3.0, error=0.0, series={"rates": rates, "steps": found})
+    return at_most(np.abs(found - 0.25 / rates), 3.0, error=0.0)
 
 
 steps_until_balanced.control("the proportional rule slows down as it comes near", rule="proportional")
@@ -149,27 +151,32 @@ def one_batch() -> FixedTokens:
     return sigmoid_tokens(rng.normal(size=(512, 8)), np.linspace(0.75, -0.75, 8), experts_per_token=2)
 
 
-COURSES = (("sign", 0.01), ("sign", 0.001), ("proportional", 0.0003), ("harmonic", 0.01))
+COURSES = {
+    "sign, u = 0.01": ("sign", 0.01),
+    "sign, u = 0.001": ("sign", 0.001),
+    "proportional, u = 0.0003": ("proportional", 0.0003),
+    "u/n, u = 0.01": ("harmonic", 0.01),
+}
 
 
 @evidence("alf-lb/conditional-improvement", kind="exact", over=one_batch(), rounding="declared")
 def course_of_the_lagrangian(world: FixedTokens, whatever_the_overshoot: bool = False):
     """1,000 updates of one batch by four rules: D falls in every step by at least the overshoot sum."""
     findings, dual, imbalance = [], [], []
-    for rule, rate in COURSES:
+    for rule, rate in COURSES.values():
         path = descend(world, rule=rule, rate=rate, steps=1000)
         value, load = np.asarray(path.dual), np.asarray(path.load)
-        short = world.balanced_load - load
         moved = np.diff(np.asarray(path.bias), axis=0)
         # Σε(A − L)(A' − L) with ε(L − A) the move that was made.
-        over = (0.0 if whatever_the_overshoot else 1.0) * np.sum(moved * short[1:], axis=-1)
+        over = (0.0 if whatever_the_overshoot else 1.0) * np.sum(moved * shortfall(load[1:]), axis=-1)
         # 2·512 scores and 8 prices of at most 2 (512 · 2) are added: (terms) · u · (sum of sizes), twice.
         findings.append(at_most(np.diff(value), -over, error=2 * 1040 * 2.0**-53 * 16_000))
         dual.append(value)
-        imbalance.append(np.max(load, axis=-1) / world.balanced_load - 1.0)
+        imbalance.append(max_violation(load))
     best = balanced_assignment(world.scores, experts_per_token=world.experts_per_token)
     step = np.unique(np.geomspace(1, 1000, 120).astype(int))
     series = {
+        "names": np.array(list(COURSES)),
         "step": step,
         "gap": np.stack(dual)[:, step - 1] - best.value,
         "imbalance": np.stack(imbalance)[:, step - 1],

@@ -19,7 +19,9 @@ SETTINGS = ((120, 6, 2), (64, 8, 4), (256, 16, 2))
 
 
 @partial(jax.jit, static_argnames=("tokens", "experts", "experts_per_token", "draws"))
-def balanced_batches(key: Any, lean: Any, *, tokens: int, experts: int, experts_per_token: int, draws: int) -> Any:
+def balanced_batches(
+    key: Any, lean: Any, *, tokens: int, experts: int, experts_per_token: int, draws: int
+) -> jax.Array:
     """MaxVio of independent batches of uniform scores that lean by `lean` (experts,); no bias. (draws,)"""
     scores = lean + jax.random.uniform(key, (draws, tokens, experts))
     return max_violation(loads(top_k(scores, k=experts_per_token)))

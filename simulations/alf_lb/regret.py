@@ -1,11 +1,11 @@
 """A stream of batches: which step sizes have logarithmic regret, and with which constants."""
 
-from functools import cache
+from functools import partial
 
 import numpy as np
 
 from lab.ledger.evidence import Draw, evidence
-from lab.ledger.findings import exponent, mean_at_least, mean_at_most, mean_equals
+from lab.ledger.findings import exponent, mean_at_most
 from lab.routing.online import Policy, follow
 from lab.routing.regret import (
     constant_step_slope,
@@ -13,9 +13,11 @@ from lab.routing.regret import (
     logarithmic_coefficient,
     second_moments,
     sign_rule_slope,
+    sign_variance,
     worst_gradient_square,
 )
 from lab.routing.worlds import TokenStream
+from simulations.alf_lb.findings import ratio_equals, share_at_least
 from simulations.alf_lb.worlds import FOUR, SIX
 
 MU = FOUR.strong_convexity
@@ -85,15 +87,7 @@ def _directions(world: TokenStream) -> tuple[np.ndarray, np.ndarray]:
     return curvature, np.linalg.eigvalsh(world.load_covariance)[1:]
 
 
-# The mean of a non-negative quantity has no upper confidence bound without a known range: observations are cut at eight
-# times the prediction, which runs do not reach in practice; the claim is about the mean of what is left.
-CUT = 8.0
-WITHIN = 0.1
-
-
-def _against(observed: np.ndarray, predicted: float, claimed: float):
-    values = np.minimum(observed / predicted, CUT)[:, None]
-    return mean_equals(values, np.array([claimed / predicted]), within=WITHIN, low=0.0, high=CUT)
+_against = partial(ratio_equals, within=0.1, cut=8.0)
 
 
 @evidence("alf-lb/sharp-coefficient", kind="sampled", size=256)
@@ -150,63 +144,77 @@ regret_a_step_with_constant_steps.control("half the squared noise of one step", 
 def regret_a_step_with_the_sign_rule(draw: Draw, independent: bool = False, rate: float = 0.004):
     """Sign rule with u = .004, stationary: regret a step against its closed form; to 10 %."""
     predicted = sign_rule_slope(FOUR.tokens, FOUR.experts, experts_per_token=2, rate=0.004)
-    signs = 1.0 + 2.0 / np.pi * np.arcsin(1.0 / (FOUR.experts - 1))
-    return _against(_stationary(draw, Policy("sign", rate)), predicted, predicted / signs if independent else predicted)
+    claimed = predicted / sign_variance(FOUR.experts) if independent else predicted
+    return _against(_stationary(draw, Policy("sign", rate)), predicted, claimed)
 
 
 regret_a_step_with_the_sign_rule.control("as if the signs of two loads were independent", independent=True)
 regret_a_step_with_the_sign_rule.control("half the rate has half the slope", rate=0.002)
 
 
-@cache
-def _radius() -> float:
-    return float(2.0 * np.linalg.norm(FOUR.means))
+RADIUS = float(2.0 * np.linalg.norm(FOUR.means))
 
 
 @evidence("alf-lb/regret-bound", kind="sampled", size=512)
 def regret_against_the_bound(draw: Draw, reversed_sign: bool = False):
     """Steps 1/(μn), biases kept in a ball, 100 steps: mean regret against G²(1 + ln N)/2μ."""
     policy = Policy("harmonic", 1.0 / MU, reversed_sign=reversed_sign)
-    track = follow(FOUR, draw.key, policies=(policy,), runs=draw.size, steps=100, radius=_radius())
+    track = follow(FOUR, draw.key, policies=(policy,), runs=draw.size, steps=100, radius=RADIUS)
     total = np.sum(np.asarray(track.regret)[:, 0], axis=-1)[:, None]
     square = worst_gradient_square(FOUR.tokens, FOUR.experts, experts_per_token=2)
     bound = logarithmic_bound(square, strong_convexity=MU, steps=100)
     # The gradient is at most G long, and biases at most three optima's norms away from the optimum.
-    furthest = 100 * np.sqrt(square) * 1.5 * _radius()
+    furthest = 100 * np.sqrt(square) * 1.5 * RADIUS
     return mean_at_most(total, np.atleast_1d(bound), low=0.0, high=furthest)
 
 
 regret_against_the_bound.control("biases that rise with the load", reversed_sign=True)
 
 
-STUDY = (
-    Policy("harmonic", 1.0 / SIX.strong_convexity),
-    Policy("harmonic", 3.0 / SIX.strong_convexity),
-    Policy("harmonic", 0.1 / SIX.strong_convexity),
-    Policy("root", 1.0 / SIX.strong_convexity),
-    Policy("proportional", 0.3 / SIX.strong_convexity),
-    Policy("sign", 0.01),
-    Policy("sign", 0.001),
-)
+STUDY = {
+    "1/(μn)": Policy("harmonic", 1.0 / SIX.strong_convexity),
+    "3/(μn)": Policy("harmonic", 3.0 / SIX.strong_convexity),
+    "0.1/(μn)": Policy("harmonic", 0.1 / SIX.strong_convexity),
+    "1/(μ√n)": Policy("root", 1.0 / SIX.strong_convexity),
+    "constant 0.3/μ": Policy("proportional", 0.3 / SIX.strong_convexity),
+    "sign, u = 0.01": Policy("sign", 0.01),
+    "sign, u = 0.001": Policy("sign", 0.001),
+}
+NAMES = tuple(STUDY)
+
+
+def _growths(steps: np.ndarray) -> np.ndarray:
+    """What theory says the regret of the policies grows by from the first of the steps on, (policies, steps).
+
+    NaN for a policy that has no closed form, or is not yet near balance.
+    """
+    curvature, variance = _directions(SIX)
+    constant, sign = STUDY["constant 0.3/μ"].rate, STUDY["sign, u = 0.01"].rate
+    logarithm, line = np.log(steps / steps[0]), steps - steps[0]
+    coefficient = float(logarithmic_coefficient(curvature, variance, step_factor=STUDY["1/(μn)"].rate))
+    known = {
+        "1/(μn)": coefficient * logarithm,
+        "constant 0.3/μ": float(constant_step_slope(curvature, variance, step_size=constant)) * line,
+        "sign, u = 0.01": sign_rule_slope(SIX.tokens, SIX.experts, experts_per_token=2, rate=sign) * line,
+    }
+    return np.array([known.get(name, np.full(len(steps), np.nan)) for name in NAMES])
 
 
 @evidence("alf-lb/deployed-rule-linear", kind="sampled", size=32)
-def seven_policies_on_one_stream(draw: Draw, policy: int = 5):
+def seven_policies_on_one_stream(draw: Draw, policy: str = "sign, u = 0.01"):
     """Six experts, seven policies, 1,000 steps: in how many runs does the sign rule (u = .01) lose ten times as much as
     steps 1/(μn) over the last 500?"""
-    regret = np.asarray(follow(SIX, draw.key, policies=STUDY, runs=draw.size, steps=1000).regret)
+    regret = np.asarray(follow(SIX, draw.key, policies=tuple(STUDY.values()), runs=draw.size, steps=1000).regret)
     late = np.sum(regret[:, :, 500:], axis=-1)
     step = np.unique(np.geomspace(1, 1000, 40).astype(int))
-    curvature, variance = _directions(SIX)
     series = {
+        "names": np.array(NAMES),
         "step": step,
         "regret": np.mean(np.cumsum(regret, axis=-1)[:, :, step - 1], axis=0),
-        "coefficient": float(logarithmic_coefficient(curvature, variance, step_factor=STUDY[0].rate)),
-        "constant": float(constant_step_slope(curvature, variance, step_size=STUDY[4].rate)),
-        "sign": sign_rule_slope(SIX.tokens, SIX.experts, experts_per_token=2, rate=STUDY[5].rate),
+        "settled": step[step >= 100],
+        "growth": _growths(step[step >= 100]),
     }
-    seen = late[:, policy] > 10.0 * late[:, 0]
-    return mean_at_least(seen[:, None] * 1.0, np.array([0.5]), low=0.0, high=1.0, series=series)
+    return share_at_least(late[:, NAMES.index(policy)] > 10.0 * late[:, NAMES.index("1/(μn)")], 0.5, series=series)
 
 
-seven_policies_on_one_stream.control("steps 3/(μn)", policy=1)
+seven_policies_on_one_stream.control("steps 3/(μn)", policy="3/(μn)")

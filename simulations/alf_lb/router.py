@@ -1,15 +1,13 @@
 """A router trained by exact gradients: alone, with the auxiliary loss, with biases."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lab.family import family, normal
 from lab.ledger.evidence import Draw, evidence
-from lab.ledger.findings import Mean, Series, mean_at_least
 from lab.routing.router import RouterTask, Trained, gradients, train
-from lab.worlds.family import family, normal
+from simulations.alf_lb.findings import share_at_least
 
 TOKENS, DIM, EXPERTS, K, STEPS = 96, 6, 6, 2, 300
 USED = 4  # features that tell experts apart, in the population with experts of unequal worth
@@ -38,7 +36,8 @@ def _groups(noise):
 balanced = family(_groups, noise=normal())
 
 
-def _start(world: RouterTask, draw: Draw) -> Any:
+def _start(world: RouterTask, draw: Draw) -> jax.Array:
+    """Weights to start from, (worlds, dim, experts)."""
     shape = (len(world.features), DIM, EXPERTS)
     if np.all(np.sum(world.features, axis=-1) == 1.0):  # the balanced population starts from what it will learn
         return jnp.broadcast_to(jnp.eye(EXPERTS) + jnp.roll(jnp.eye(EXPERTS), 1, axis=1), shape)
@@ -61,16 +60,12 @@ def _trained(world: RouterTask, draw: Draw) -> Trained:
     )  # fmt: skip
 
 
-def _in_most_worlds(seen: Any, series: Series | None = None) -> Mean:
-    return mean_at_least(np.asarray(seen)[:, None] * 1.0, np.array([0.5]), low=0.0, high=1.0, series=series)
-
-
 @evidence("alf-lb/auxiliary-trade-off", kind="sampled", over=leaning, size=16)
 def trained_with_and_without_the_loss(world: RouterTask, draw: Draw):
     """In how many worlds does coefficient 3 lower both the imbalance and, by 0.02 and more, the task objective?"""
     ends = _trained(world, draw)
     worse = ends.objective[THREE] < ends.objective[ALONE] - 0.02
-    return _in_most_worlds(worse & (ends.violation[THREE] < ends.violation[ALONE]))
+    return share_at_least(worse & (ends.violation[THREE] < ends.violation[ALONE]), 0.5)
 
 
 trained_with_and_without_the_loss.control("a population whose best experts are balanced", over=balanced)
@@ -87,7 +82,7 @@ def biases_against_the_auxiliary_loss(world: RouterTask, draw: Draw):
         "objective": np.mean(np.asarray(ends.objective), axis=1),
         "violation": np.mean(np.asarray(ends.violation), axis=1),
     }
-    return _in_most_worlds(better & (ends.violation[BIASES] < ends.violation[ONE]), series)
+    return share_at_least(better & (ends.violation[BIASES] < ends.violation[ONE]), 0.5, series=series)
 
 
 biases_against_the_auxiliary_loss.control("a population whose best experts are balanced: no difference", over=balanced)
@@ -97,7 +92,7 @@ biases_against_the_auxiliary_loss.control("a population whose best experts are b
 def biases_against_the_task_alone(world: RouterTask, draw: Draw):
     """In how many worlds do biases (u = .003) cost the task 0.005 and more, although they add no gradient?"""
     ends = _trained(world, draw)
-    return _in_most_worlds(ends.objective[BIASES] < ends.objective[ALONE] - 0.005)
+    return share_at_least(ends.objective[BIASES] < ends.objective[ALONE] - 0.005, 0.5)
 
 
 biases_against_the_task_alone.control("a population whose best experts are balanced", over=balanced)
@@ -112,7 +107,7 @@ def angle_between_the_gradients(world: RouterTask, draw: Draw):
     size = jnp.sqrt(jnp.sum(task**2, axis=(-2, -1)) * jnp.sum(auxiliary**2, axis=(-2, -1)))
     # Where one of the gradients vanishes there is no angle, and no interference.
     cosine = jnp.where(size > 1e-20, product / jnp.maximum(size, 1e-20), 0.0)
-    return _in_most_worlds(cosine > 0.1)
+    return share_at_least(cosine > 0.1, 0.5)
 
 
 angle_between_the_gradients.control("at perfect balance the auxiliary gradient vanishes", over=balanced)

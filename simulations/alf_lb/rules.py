@@ -6,18 +6,22 @@ sixth of their 40,000 steps with K = 1 is as long a run as theirs with K = 6. Ju
 at the end of a run, frozen: exact, without held-out tokens.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lab.inference.rates import median_interval
 from lab.ledger.evidence import Draw, evidence
-from lab.ledger.findings import Mean, Series, mean_at_least, mean_equals
+from lab.ledger.findings import Series
+from lab.routing.balance import load_variance
 from lab.routing.jitter import proportional_jitter, sign_jitter
 from lab.routing.load_streams import LoadStream, settle
 from lab.routing.online import Policy
 from lab.routing.rules import rate_per_token
+from lab.routing.uniform_scores import balanced_curvature
 from lab.routing.worlds import spread_means
+from simulations.alf_lb.findings import ratio_equals, share_at_least
 
 EXPERTS = 8
 TOKENS = EXPERTS * 1152 * 2048 * 6 // 64
@@ -37,30 +41,19 @@ def _proportional(rate: float, tokens: int, unit: str = "relative") -> Policy:
     )
 
 
-def _in_most_runs(seen: Any, series: Series | None = None) -> Mean:
-    """Columns are judged together."""
-    seen = np.asarray(seen) * 1.0
-    seen = seen[:, None] if seen.ndim == 1 else seen
-    return mean_at_least(seen, np.full(seen.shape[1], 0.5), low=0.0, high=1.0, series=series)
-
-
 # A few experts and small batches, balanced from the start: where biases wander once the start is forgotten.
 SMALL = LoadStream(np.zeros(4), 1024)
-SMALL_MU = SMALL.tokens * SMALL.experts / (SMALL.experts - 1)
-SMALL_DEVIATION = float(np.sqrt(SMALL.tokens * 3) / 4)
+SMALL_MU = SMALL.tokens * balanced_curvature(SMALL.experts)
+SMALL_DEVIATION = load_variance(SMALL.tokens, SMALL.experts, experts_per_token=1) ** 0.5
 CONTRACTIONS = np.array([0.05, 0.2, 1.0])  # a = εμ of the proportional rule
 STRIDES = np.array([0.05, 0.1, 0.3])  # uμ/σ of the sign rule
-CUT, WITHIN = 4.0, 0.1  # observations in units of the prediction, cut where runs do not come in practice; to 10 %
+_against = partial(ratio_equals, cut=4.0)
 
 
-def _wandering(draw: Draw, policies: list[Policy], start: Any = None) -> np.ndarray:
+def _wandering(draw: Draw, policies: list[Policy]) -> np.ndarray:
     """Global MaxVio over the last 40 of 100 updates from the balanced biases, (runs, policies)."""
-    found = settle(SMALL, draw.key, policies=tuple(policies), runs=draw.size, steps=100, last=40, start=start)
+    found = settle(SMALL, draw.key, policies=tuple(policies), runs=draw.size, steps=100, last=40)
     return np.asarray(found.violation)
-
-
-def _against(observed: np.ndarray, predicted: np.ndarray, claimed: np.ndarray) -> Mean:
-    return mean_equals(np.minimum(observed / predicted, CUT), claimed / predicted, within=WITHIN, low=0.0, high=CUT)
 
 
 @evidence("alf-lb/jitter-of-proportional", kind="sampled", size=512)
@@ -69,7 +62,8 @@ def imbalance_that_proportional_steps_leave(draw: Draw, forget: bool = False):
     rates = CONTRACTIONS / SMALL_MU
     found = _wandering(draw, [Policy("proportional", float(x)) for x in rates])
     predicted = np.array([proportional_jitter(SMALL.tokens, SMALL.experts, experts_per_token=1, rate=x) for x in rates])
-    return _against(found, predicted, predicted * np.sqrt(1.0 - CONTRACTIONS / 2.0) if forget else predicted)
+    claimed = predicted * np.sqrt(1.0 - CONTRACTIONS / 2.0) if forget else predicted
+    return _against(found, predicted, claimed, within=0.1)
 
 
 imbalance_that_proportional_steps_leave.control("as if biases moved in continuous time: floor·√(a/2)", forget=True)
@@ -82,7 +76,7 @@ def imbalance_that_sign_steps_leave(draw: Draw, independent: bool = False):
     found = _wandering(draw, [Policy("sign", float(x)) for x in rates])
     predicted = np.array([sign_jitter(SMALL.tokens, SMALL.experts, experts_per_token=1, rate=x) for x in rates])
     linear = predicted[0] * STRIDES / STRIDES[0]
-    return _against(found, predicted, linear if independent else predicted)
+    return _against(found, predicted, linear if independent else predicted, within=0.1)
 
 
 imbalance_that_sign_steps_leave.control("in proportion to u, as on a batch that repeats", independent=True)
@@ -97,8 +91,7 @@ def imbalance_that_multiplicative_steps_leave(draw: Draw, forget: bool = False):
     predicted = np.array(
         [sign_jitter(SMALL.tokens, SMALL.experts, experts_per_token=1, rate=at_margin * x) for x in rates]
     )
-    claimed = np.ones(3) / np.sqrt(at_margin) if forget else np.ones(3)
-    return mean_equals(np.minimum(found / predicted, CUT), claimed, within=0.08, low=0.0, high=CUT)
+    return _against(found, predicted, predicted / np.sqrt(at_margin) if forget else predicted, within=0.08)
 
 
 imbalance_that_multiplicative_steps_leave.control("as much as the sign rule with the same rate", forget=True)
@@ -109,7 +102,7 @@ def three_rates_that_balance(draw: Draw, unit: str = "relative"):
     """The three rates of Table 3 on relative loads: in how many runs does each end with a global MaxVio below 0.05?"""
     policies = tuple(_proportional(rate, TOKENS, unit) for rate in TABLE)
     found = settle(_leaning(TOKENS), draw.key, policies=policies, runs=draw.size, steps=STEPS)
-    return _in_most_runs(np.asarray(found.violation) < 0.05)
+    return share_at_least(np.asarray(found.violation) < 0.05, 0.5)
 
 
 three_rates_that_balance.control("rates on loads in tokens: hundreds of times beyond what is stable", unit="tokens")
@@ -124,7 +117,7 @@ def proportional_against_sign_at_the_rates_of_the_table(
     proportional = [_proportional(rate, TOKENS)._replace(reversed_sign=reversed_sign) for rate in TABLE]
     policies = (Policy("sign", sign_rate), *proportional)
     found = np.asarray(settle(_leaning(TOKENS), draw.key, policies=policies, runs=draw.size, steps=STEPS).violation)
-    return _in_most_runs(found[:, 1:] < found[:, :1], {"violation": np.median(found, axis=0)})
+    return share_at_least(found[:, 1:] < found[:, :1], 0.5)
 
 
 proportional_against_sign_at_the_rates_of_the_table.control("the sign rule with u = .0001", sign_rate=1e-4)
@@ -160,7 +153,7 @@ def proportional_against_sign_at_the_best_rates(draw: Draw, factor: float = 1.0)
         "sign_rates": SIGN_RATES, "proportional_rates": PROPORTIONAL_RATES, "median": np.median(found, axis=0),
         "median_low": low, "median_high": high, **_theory(TOKENS),
     }  # fmt: skip
-    return _in_most_runs(judged[:, 1, best[1]] < judged[:, 0, best[0]], series)
+    return share_at_least(judged[:, 1, best[1]] < judged[:, 0, best[0]], 0.5, series=series)
 
 
 proportional_against_sign_at_the_best_rates.control("proportional rates beyond what is stable", factor=2000.0)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from lab.arrays import namespace
+from lab.family import Family, family, log_uniform, uniform
 from lab.inference.rounding import value
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most, equal
@@ -12,7 +13,6 @@ from lab.routing.lagrangian import dual_value, overshoot, shortfall, switched_sl
 from lab.routing.rules import RULES, update
 from lab.routing.selection import loads, route
 from lab.routing.worlds import BiasedTokens
-from lab.worlds.family import Family, family, log_uniform, uniform
 
 
 def batches(tokens: int = 24, experts: int = 4, experts_per_token: int = 2, *, bias: float = 0.3) -> Family:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from lab.family import Family, family, normal, uniform
 from lab.routing.worlds import FixedTokens, TokenStream, sigmoid_tokens, spread_means, stream
-from lab.worlds.family import Family, family, normal, uniform
 
 
 def _added(scores, lean, experts_per_token):

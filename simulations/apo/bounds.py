@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from lab.family import log_uniform, uniform
 from lab.games.acceleration import suboptimality_bound, total_variation_bound, travel
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, exponent
-from lab.worlds.family import log_uniform, uniform
 from simulations.apo.worlds import Bandit, bandits
 
 STEPS = (1, 2, 5, 20, 100)
@@ -57,7 +57,7 @@ def total_variation_by_step(world: Bandit, margins: float = 1.0):
     for steps in STEPS:
         distance = travel(steps, extrapolation=world.extrapolation)
         away = np.exp(world.after(distance)) * (np.arange(world.reward.shape[-1]) != world.best)
-        bound = total_variation_bound(distance, beta=world.beta, log_best=world.log_best, margin=margins * margin)
+        bound = total_variation_bound(distance, beta=world.beta, log_best=world.log_best, reward_gap=margins * margin)
         findings.append(at_most(np.sum(away, axis=-1), bound))
     return tuple(findings)
 

@@ -9,13 +9,13 @@ import numpy as np
 from scipy.optimize import brentq
 
 from lab.arrays import log_softmax, logsumexp
+from lab.family import family, log_uniform, normal, uniform, world
 from lab.games.game import PreferenceGame, bradley_terry_game, cycle, rock_paper_scissors
 from lab.games.gaps import close_divergence, duality_gap
 from lab.games.local import momentum_modulus
-from lab.games.play import exact
+from lab.games.play import one_step
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, below, equal, exponent, factor
-from lab.worlds.family import family, log_uniform, normal, uniform, world
 from simulations.apo.worlds import MOMENTUM
 
 
@@ -25,10 +25,7 @@ def _outputs(advantage: Any, start: Any, step_size: Any, share: Any, *, steps: i
     game = PreferenceGame(advantage, start, jnp.zeros_like(share))
 
     def advance(state: Any, _: Any) -> Any:
-        following = MOMENTUM.step(
-            state, exact(game), log_reference=start, beta=game.beta, step_size=step_size, extrapolation=share
-        )
-        return following, state.memory
+        return one_step(MOMENTUM, game, state, step_size=step_size, extrapolation=share), state.memory
 
     last, before = jax.lax.scan(advance, MOMENTUM.start(start), length=steps)
     return jnp.concatenate([before, last.memory[None]])

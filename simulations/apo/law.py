@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from lab.arrays import sigmoid
+from lab.family import family, normal, uniform, world
 from lab.games.acceleration import extrapolated_travel, scheduled_travel, travel
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, equal, exponent
 from lab.objectives.logistic import dpo
 from lab.policies import kl_divergence, log_linear, regularised_value, tabular
-from lab.worlds.family import family, normal, uniform, world
 from simulations.apo.worlds import ACTIONS, Bandit, bandits, run
 
 STEPS = (1, 2, 5, 8)

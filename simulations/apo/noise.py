@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from lab.arrays import log_softmax
+from lab.family import family, normal, uniform
 from lab.games.acceleration import signal_to_noise, step_weights, travel
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, below, equal, mean_at_least
-from lab.worlds.family import family, normal, uniform
 from simulations.apo.worlds import Bandit, bandits, run
 
 STEPS = 6

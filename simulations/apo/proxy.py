@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lab.family import family, normal, uniform, world
 from lab.games.acceleration import scheduled_travel
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, equal, mean_at_least
 from lab.policies import log_linear, tabular
-from lab.worlds.family import family, normal, uniform, world
 from simulations.apo.worlds import Bandit, run
 
 STEPS = 240

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from lab.family import Family, family, log_uniform, normal, uniform, world
 from lab.games.solvers import SOLVERS
 from lab.policies import regularised_optimum, tabular
-from lab.worlds.family import Family, family, log_uniform, normal, uniform, world
 
 ACTIONS = 6
 MOMENTUM = SOLVERS["momentum"]

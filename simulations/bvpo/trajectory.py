@@ -10,8 +10,8 @@ import numpy as np
 
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import mean_at_least
-from lab.mixing import mixed, optimal_weight
-from lab.worlds.traces import TraceWorld, tabular_design
+from lab.mixing.closed_form import mixed, optimal_weight
+from lab.mixing.traces import TraceWorld, tabular_design
 
 TRACES, ANSWERS = 3, 2
 STEPS = 1500

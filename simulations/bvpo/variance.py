@@ -1,16 +1,17 @@
 """What mixing does to the variance (Theorem 1), what that leaves open; sources of noise and of bias."""
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from lab.arrays import namespace
+from lab.family import uniform
 from lab.ledger.evidence import Draw, evidence
-from lab.ledger.findings import at_most, below, equal, exponent
-from lab.mixing import covariance, mixed, variance
-from lab.worlds.family import uniform
-from lab.worlds.traces import TraceWorld
+from lab.ledger.findings import at_most, below, equal, exponent, mean_at_least
+from lab.mixing.closed_form import covariance, mixed, variance
+from lab.mixing.traces import TraceWorld
 from simulations.bvpo.worlds import (
     NOTHING,
     PROMPTS,
@@ -18,8 +19,10 @@ from simulations.bvpo.worlds import (
     anywhere,
     at_start,
     shared,
+    tabular,
     tokens,
     with_law,
+    zero_logits,
 )
 
 WEIGHT = 0.3
@@ -119,6 +122,46 @@ def trace_noise_by_length(world: TokenTraces, copies: bool = False, drift: float
 
 trace_noise_by_length.control("tokens that repeat the first one: the variance grows as T²", copies=True)
 trace_noise_by_length.control("away from the reference, margins weigh the traces", drift=1.0)
+
+
+@evidence("bvpo/trace-noise-grows-with-traces", kind="exact", over=tabular(scale=0), size=16)
+def trace_noise_by_number_of_traces(world: TraceWorld, drift: float = 0.0):
+    """All logits 0, m real traces and the empty one: both parts of Var(g_t) in closed form, their ratio linear in m."""
+    findings = []
+    for real, answers in ((1, 2), (2, 3), (4, 2), (8, 4)):
+        for flip_rate in (0.1, 0.3):
+            here = zero_logits(world.beta, traces=real + 1, answers=answers, drift=drift, flip_rate=flip_rate)
+            within, between = here.trace_noise()
+            square = world.beta**2 / (2.0 * (real + 1))
+            labels = 4.0 * flip_rate * (1.0 - flip_rate)
+            findings += [
+                equal(answers * within, real * (2 * answers - 1) * square),
+                equal(between, labels * square),
+                equal(labels * answers * within, real * (2 * answers - 1) * between),
+            ]
+    return tuple(findings)
+
+
+trace_noise_by_number_of_traces.control("away from the reference", drift=0.1)
+
+
+def _down_the_ideal_loss(world: TraceWorld) -> np.ndarray:
+    """Unit vectors against the gradient of the ideal loss at the reference, where training goes first."""
+    _, target = replace(world, theta=world.reference).moments(given="nothing")
+    return -target / np.linalg.norm(target, axis=-1, keepdims=True)
+
+
+@evidence("bvpo/trace-noise-grows-with-drift", kind="sampled", over=shared(drift=uniform(1, 1)), size=1024)
+def trace_noise_by_drift(world: TraceWorld, draw: Draw, trained: bool = False):
+    """Trace-sampling variance at distances 0, 0.3, 1 and 3 in a random direction: S' of the larger distance against S
+    of the one before, as S'/(S + S'), above 1/2 on average at every step."""
+    along = _down_the_ideal_loss(world) if trained else world.theta - world.reference
+    noise = [replace(world, theta=world.reference + s * along).trace_noise()[0] for s in (0.0, 0.3, 1.0, 3.0)]
+    values = np.stack([after / (before + after) for before, after in pairwise(noise)], axis=-1)
+    return mean_at_least(values, np.full(3, 0.5), low=0.0, high=1.0, series={"means": np.mean(noise, axis=-1)})
+
+
+trace_noise_by_drift.control("down the gradient of the ideal loss the noise falls at first", trained=True)
 
 
 @evidence("bvpo/unbiased-at-initialisation", kind="exact", over=at_start)

@@ -7,21 +7,14 @@ import jax
 import numpy as np
 
 from lab.arrays import namespace
+from lab.family import uniform
 from lab.inference.rounding import value
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, below, equal, mean_equals
-from lab.mixing import (
-    Moments,
-    improvement,
-    mean_squared_error,
-    mixed,
-    optimal_weight,
-    unclipped_weight,
-)
-from lab.worlds.family import uniform
-from lab.worlds.traces import TraceWorld
+from lab.mixing.closed_form import Moments, improvement, mean_squared_error, mixed, optimal_weight, unclipped_weight
+from lab.mixing.traces import TraceWorld
 from simulations.bvpo.brute_force import best_weight
-from simulations.bvpo.worlds import TRACES, anywhere, misled, shared, tabular, with_law
+from simulations.bvpo.worlds import TRACES, anywhere, misled, shared, tabular, with_law, zero_logits
 
 
 def _enumerated_error(world: TraceWorld, weight: Any, target: Any, empty: Any = None) -> Any:
@@ -89,7 +82,8 @@ WEIGHTS = np.linspace(0, 1, 21)
 @evidence("bvpo/error-is-a-parabola", kind="sampled", over=CURVE)
 def error_at_21_weights(world: TraceWorld, draw: Draw, forget: bool = False):
     """Sampled squared errors of the mixture at 21 weights, over the data, against the parabola; to 5 %."""
-    moments, target = world.moments(given="nothing")
+    out = world.outcomes()
+    moments, target = world.moments(given="nothing", outcomes=out)
     trace, empty = (np.asarray(g) for g in world.sample(draw.key, draw.size))
     along = trace - empty
     # ‖α(g_t − g_e) + (g_e − μ)‖², from three sums a draw.
@@ -97,7 +91,7 @@ def error_at_21_weights(world: TraceWorld, draw: Draw, forget: bool = False):
         np.sum(x * y, axis=-1)[:, None] for x, y in ((along, along), (along, empty - target), (empty - target,) * 2)
     )
     curve = mean_squared_error(WEIGHTS, *(moments._replace(cov=0.0 * moments.cov) if forget else moments))
-    ends = [np.max(np.sum((g - target) ** 2, axis=-1)) for g in (world.outcomes().trace, world.outcomes().empty)]
+    ends = [np.max(np.sum((g - target) ** 2, axis=-1)) for g in (out.trace, out.empty)]
     series = {
         "weight": WEIGHTS,
         "best": optimal_weight(*moments),
@@ -136,12 +130,8 @@ def initial_weight(world: TraceWorld, law: str | None = None, drift: float = 0.0
     """All logits 0, several numbers R of traces and K of answers: norms and weight against their closed forms."""
     findings = []
     for traces, answers in ((2, 2), (2, 3), (3, 2), (3, 4), (5, 3)):
-        size = traces * (1 + answers)
-        start = np.zeros((len(world.beta), size))
-        one = tabular(traces=traces, answers=answers, scale=0).draw(np.random.default_rng(0), len(world.beta))
-        theta = start + drift * np.arange(size)
-        here = replace(with_law(one, law), beta=world.beta, reference=0.0 * world.beta[:, None] + start)
-        moments, target = replace(here, theta=0.0 * world.beta[:, None] + theta).moments(given="pair")
+        here = zero_logits(world.beta, traces=traces, answers=answers, drift=drift)
+        moments, target = with_law(here, law).moments(given="pair")
         xp = namespace(target)
         square = (world.beta**2 / 2)[:, None]
         clean = Moments(*(x[:, :, 0] for x in moments))
@@ -272,3 +262,36 @@ def inner_product_without_sharing(world: TraceWorld):
 
 
 inner_product_without_sharing.control("shared parameters that oppose each other", over=misled)
+
+
+def _other_pairs(world: TraceWorld, *, both: bool) -> TraceWorld:
+    """The world where the empty-trace data set prefers the third answer to the preferred one; `both`: so do traces."""
+    pair = {"preferred_empty": 3 - world.preferred - world.rejected, "rejected_empty": world.preferred}
+    if both:
+        return replace(world, preferred=pair["preferred_empty"], rejected=pair["rejected_empty"], **pair)
+    return replace(world, same_pairs=False, **pair)
+
+
+@evidence("bvpo/different-pairs", kind="exact", over=anywhere, size=128)
+def moments_with_pairs_of_its_own(world: TraceWorld, forget: bool = False):
+    """Enumerate two independent data sets: bias and variance of the empty-trace gradient, errors of the mixture."""
+    mixed_up, own = _other_pairs(world, both=False), _other_pairs(world, both=True)
+    out = mixed_up.outcomes()
+    xp = namespace(out.trace)
+    moments, target = mixed_up.moments(given="nothing", outcomes=out)
+    alone, other_target = own.moments(given="nothing")
+    shift = 0.0 * target if forget else other_target - target
+    flat = (len(out.trace), -1, out.trace.shape[-1])
+    trace, empty = out.trace.reshape(flat)[:, :, None, :], out.empty.reshape(flat)[:, None, :, :]
+    chance = (out.chance[..., None, None] * out.law).reshape(flat[:2])[:, :, None] * out.chance.reshape(flat[:2])[
+        :, None
+    ]
+    findings = [equal(moments.bias_empty, alone.bias_empty + shift), equal(moments.var_empty, alone.var_empty)]
+    for weight in (0.0, 0.3, 1.0):
+        error = xp.sum((weight * trace + (1.0 - weight) * empty - target[:, None, None, :]) ** 2, axis=-1)
+        found = xp.sum(chance * error, axis=(-2, -1))
+        findings.append(equal(found, mean_squared_error(weight, *moments._replace(cov=0.0 * moments.cov))))
+    return tuple(findings)
+
+
+moments_with_pairs_of_its_own.control("as if both data sets had one target", forget=True)

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from lab.worlds.family import Family, family, integers, log_uniform, normal, uniform, world
-from lab.worlds.quadratic import MixedQuadratic, NoisyQuadratic
-from lab.worlds.traces import TraceWorld, shared_worlds, tabular_design, token_design
+from lab.family import Family, family, integers, log_uniform, normal, uniform, world
+from lab.mixing.quadratic import MixedQuadratic, NoisyQuadratic
+from lab.mixing.traces import TraceWorld, shared_worlds, tabular_design, token_design
 
 TRACES, ANSWERS, PROMPTS, DIM = 3, 3, 3, 5
 
@@ -72,6 +72,14 @@ def tabular(*, traces: int = TRACES, answers: int = ANSWERS, scale: float = 1.0,
     )
 
 
+def zero_logits(beta: Any, *, traces: int, answers: int, drift: float = 0.0, flip_rate: float = 0.0) -> TraceWorld:
+    """One prompt whose logits are all 0 at the reference, for every β; `drift` times 0, 1, 2, … away from it."""
+    one = tabular(traces=traces, answers=answers, scale=0).draw(np.random.default_rng(0), len(beta))
+    at_zero = 0.0 * beta[:, None] + np.zeros(traces * (1 + answers))
+    theta = at_zero + drift * np.arange(traces * (1 + answers))
+    return replace(one, beta=beta, reference=at_zero, theta=theta, flip_rate=flip_rate + 0.0 * beta)
+
+
 def with_law(traces: TraceWorld, law: str | None) -> TraceWorld:
     """The world with another law of the sampled traces."""
     return traces if law is None else replace(traces, trace_law=law)
@@ -125,6 +133,21 @@ quadratics = family(
     bias=normal(0.3, shape=(3,)),
     noise=log_uniform(0.01, 2, shape=(3,)),
     step_size=uniform(0.05, 0.5),
+)
+
+
+def sharp_worlds(sharpness: Any, step_size: Any, **parameters: Any) -> NoisyQuadratic:
+    """Curvatures in units of the inverse step size: a direction forgets its start at the rate |1 − ηh|."""
+    return NoisyQuadratic(curvature=sharpness / step_size[:, None], step_size=step_size, **parameters)
+
+
+sharp_quadratics = family(
+    sharp_worlds,
+    sharpness=uniform(0.2, 1.8, shape=(3,)),
+    step_size=log_uniform(0.05, 5),
+    start=normal(1, shape=(3,)),
+    bias=normal(0.3, shape=(3,)),
+    noise=log_uniform(0.01, 2, shape=(3,)),
 )
 
 

@@ -9,7 +9,7 @@ bias          the regularised equilibrium in the game without regularisation, an
 losses        online IPO: its gradient is the extragradient step
 protocol      the authors' simulations with tables and exact gradients
 neural        the same with a small network
-sampled       the same with tables and sampled gradients: `tables` runs them, `floors` predicts where they end
-sampled_networks    with a network and sampled gradients: `draws` has the losses
+sampled       the same with tables and sampled gradients, and where theory says that they end
+sampled_networks    with a network and sampled gradients
 shared        log-linear policies with shared features: equal updates against equal queries
 """

@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 
 from lab.arrays import namespace
+from lab.family import Family, family, normal, uniform
 from lab.games.equilibria import regularised_equilibrium
 from lab.games.game import PreferenceGame, bradley_terry_game, skew
 from lab.games.gaps import duality_gap, regularisation_bias_bound
 from lab.games.local import contraction_limit
-from lab.games.play import play
+from lab.games.play import nothing, play
 from lab.games.solvers import SOLVERS
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, exponent, factor
 from lab.policies import tabular
-from lab.worlds.family import Family, family, normal, uniform
 from simulations.egpo.rates import EPS, cycles
 from simulations.egpo.worlds import Games, anywhere
 
@@ -92,10 +92,6 @@ def _updates(accuracy: float, actions: int) -> tuple[float, float, int]:
     return beta, step, int(np.ceil(2 / (step * beta) * np.log(2 * np.sqrt(2 * np.log(actions)) / accuracy)))
 
 
-def _final(_: Any, state: Any) -> Any:
-    return state.steps
-
-
 def uniform_reference(advantages: Any, actions: int) -> PreferenceGame:
     """Games with independent uniform preferences, played from the uniform policy."""
     flat = np.full((len(advantages), actions), -np.log(actions))
@@ -113,7 +109,7 @@ def gap_after_the_predicted_updates(world: PreferenceGame, fixed_weight: float |
         beta, step, updates = _updates(float(accuracy), actions)
         game = replace(world, beta=np.full(len(world.beta), beta if fixed_weight is None else fixed_weight))
         step = step if fixed_weight is None else float(contraction_limit(beta=fixed_weight))
-        run = play(SOLVERS["extragradient"], game, step_size=step, steps=updates, measure=_final)
+        run = play(SOLVERS["extragradient"], game, step_size=step, steps=updates, measure=nothing)
         gap = np.asarray(game.duality_gap(run.state.log_policy))
         # A gap is twice a sum of eight products below ½; the run's rounding is part of where it went.
         findings.append(at_most(gap, np.full_like(gap, accuracy), error=20 * EPS))

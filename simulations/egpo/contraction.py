@@ -4,12 +4,12 @@ from itertools import pairwise
 from typing import Any
 
 from lab.arrays import namespace
+from lab.family import uniform
 from lab.games.game import PlantedGame
 from lab.games.gaps import close_divergence
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most, equal
-from lab.worlds.family import uniform
-from simulations.egpo.worlds import Games, anywhere, one_size, planted_games, span, states
+from simulations.egpo.worlds import Games, all_sizes, anywhere, one_size, span, states
 
 STEPS = 4
 
@@ -30,7 +30,7 @@ def divergence_after_each_step(world: Games, stretch: float = 1.0):
 divergence_after_each_step.control(
     "steps three times the largest, with weak regularisation",
     stretch=3.0,
-    over=planted_games(beta=uniform(0.01, 0.1), share=uniform(0.8, 1)),
+    over=all_sizes(beta=uniform(0.01, 0.1), share=uniform(0.8, 1)),
 )
 
 
@@ -138,7 +138,7 @@ regularised_gap_after_many_steps.control("a factor (1 − ηβ)⁴ a step", powe
 
 
 @evidence("egpo/two-actions", kind="exact", over=one_size(2, beta=uniform(0.05, 1)), size=256)
-def log_ratio_of_two_actions(world: PlantedGame, rotate: bool = False):
+def log_ratio_of_two_actions(world: PlantedGame):
     """With two actions, log π(1)/π(2) less its equilibrium value shrinks by 1 − ηβ a step, for both solvers; η = ½."""
     step, target = 0.5 + 0.0 * world.beta, world.log_equilibrium
     findings = []

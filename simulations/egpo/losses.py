@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 
 from lab.arrays import Array, log_softmax, namespace
+from lab.family import log_uniform
 from lab.games.conventions import step_from_sgd
 from lab.games.game import PlantedGame
 from lab.games.losses import contrast_loss
+from lab.games.play import one_step
 from lab.games.solvers import SOLVERS
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import equal
 from lab.policies import tabular
-from lab.worlds.family import log_uniform
 from simulations.egpo.worlds import one_size
 
 ACTIONS = 4
@@ -89,11 +90,7 @@ def sgd_against_the_closed_form(
     sgd_step = 0.2
     found = two_sgd_steps(world, sgd_step, on_policy=on_policy, restore=restore, features=features)
     step = factor * step_from_sgd(sgd_step, beta=world.beta, actions=ACTIONS)
-    game, rule = world.game, SOLVERS["extragradient"]
-    exact = rule.step(
-        rule.start(world.log_start), lambda policy, _: game.lead(policy), log_reference=game.log_reference,
-        beta=game.beta, step_size=step,
-    )  # fmt: skip
+    exact = one_step(SOLVERS["extragradient"], world.game, world.log_start, step_size=step)
     return equal(found, exact.log_policy)
 
 

@@ -8,12 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from lab.arrays import log_softmax
-from lab.games.game import PreferenceGame
+from lab.games.game import PreferenceGame, random_games
 from lab.games.losses import contrast_loss
+from lab.games.sampled_losses import NAMES, mixture
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most, below
-from simulations.egpo.draws import NAMES, mixture
-from simulations.egpo.worlds import uniform_preferences
 
 ACTIONS, WIDTH, HIDDEN = 100, 10, 2  # two hidden layers and the output: three in all
 
@@ -95,7 +94,7 @@ EVERY = 40  # updates between the points of a curve
 def drawn(number: int, beta: float) -> tuple[Parameters, PreferenceGame]:
     """Games and a network by their number; the reference is the network as it begins."""
     entries = np.random.default_rng(number).uniform(-0.5, 0.5, (GAMES, ACTIONS * (ACTIONS - 1) // 2))
-    games = uniform_preferences(entries, np.zeros((GAMES, ACTIONS)), np.full(GAMES, beta))
+    games = random_games(entries, np.zeros((GAMES, ACTIONS)), np.full(GAMES, beta))
     start = network(jax.random.key(number), GAMES)
     return start, PreferenceGame(games.advantage, policy(start), games.beta)
 

@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lab.family import uniform
 from lab.games.equilibria import regularised_equilibrium
 from lab.games.game import PlantedGame, planted
 from lab.games.gaps import close_divergence
+from lab.games.play import one_step
 from lab.games.solvers import SOLVERS
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import equal, exponent, mean_at_most
-from lab.worlds.family import uniform
 from simulations.egpo.rates import EPS
 from simulations.egpo.worlds import one_size, span
 
@@ -41,9 +42,7 @@ def divergences(
             sign = jax.random.rademacher(jax.random.fold_in(key, query), policy.shape, dtype=policy.dtype)
             return played.lead(policy) + noise * sign + (second_bias if query else first_bias)
 
-        state = SOLVERS[solver].step(
-            state, payoffs, log_reference=played.log_reference, beta=game.beta, step_size=step_size
-        )
+        state = one_step(SOLVERS[solver], played, state, step_size=step_size, payoffs=payoffs)
         return state, close_divergence(target, state.log_policy)
 
     first = SOLVERS[solver].start(jnp.broadcast_to(start, (*shape, jnp.shape(start)[-1])))

@@ -11,7 +11,7 @@ import numpy as np
 from lab.games import local
 from lab.games.equilibria import regularised_equilibrium
 from lab.games.game import PreferenceGame
-from lab.games.play import play, regularised_gap
+from lab.games.play import nothing, play, regularised_gap
 from lab.games.protocol import PUBLISHED, Setting, play_many
 from lab.games.solvers import SOLVERS
 from lab.ledger.evidence import Draw, evidence
@@ -47,13 +47,9 @@ def final_gaps(world: PreferenceGame, at: Setting, name: str) -> np.ndarray:
     game = replace(world, beta=np.full(len(world.beta), at.beta))
     policy = game.log_reference
     for _ in range(at.steps // BLOCK):
-        run = play(SOLVERS[solver], game, step_size=step, steps=BLOCK, measure=_nothing, start=policy, **settings)
+        run = play(SOLVERS[solver], game, step_size=step, steps=BLOCK, measure=nothing, start=policy, **settings)
         policy = run.state.log_policy
     return np.asarray(game.regularised_gap(policy))
-
-
-def _nothing(_: PreferenceGame, state: Any) -> Any:
-    return state.steps
 
 
 # A gap is 2β times a sum of ten non-negative terms, each known to a few units of the log-ratios it is made of, which
@@ -137,7 +133,7 @@ def bias_of_nash_md(world: PreferenceGame, draw: Draw, fixed_mixture: float | No
     for step in STEP_SIZES:
         share = 1.0 if fixed_mixture is None else fixed_mixture / (0.1 * step)
         run = play(
-            SOLVERS["nash_mirror_descent"], world, step_size=step, steps=3000, measure=_nothing, mixture_share=share
+            SOLVERS["nash_mirror_descent"], world, step_size=step, steps=3000, measure=nothing, mixture_share=share
         )
         found.append(np.asarray(regularised_gap(world, run.state)))
     return exponent(STEP_SIZES, np.stack(found, axis=-1), between=(1.9, 2.1), predicted=2.0)

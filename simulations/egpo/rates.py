@@ -2,21 +2,22 @@
 
 import warnings
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lab.family import family, log_uniform, uniform
 from lab.games import local
 from lab.games.game import PlantedGame, PreferenceGame, cycle
 from lab.games.gaps import close_divergence
-from lab.games.play import log_policy, play
+from lab.games.play import log_policy, one_step, play, unrolled
 from lab.games.solvers import SOLVERS
 from lab.games.stability import StepBeyondLimit, stable_step
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, below, equal, factor
-from lab.worlds.family import family, log_uniform, uniform
 from simulations.egpo.worlds import local_distance, near, one_size, span
 
 EPS = float(np.finfo(float).eps)
@@ -39,13 +40,10 @@ def step_matrix(game: PlantedGame, step_size: Any, *, solver: str) -> Any:
     """
 
     def one(game: PlantedGame, step_size: Any) -> Any:
-        target, played, rule = game.log_equilibrium, game.game, SOLVERS[solver]
+        target, played = game.log_equilibrium, game.game
 
         def step(logits: Any) -> Any:
-            return rule.step(
-                rule.start(logits), lambda policy, _: played.lead(policy), log_reference=played.log_reference,
-                beta=game.beta, step_size=step_size,
-            ).log_policy  # fmt: skip
+            return one_step(SOLVERS[solver], played, logits, step_size=step_size).log_policy
 
         q = jnp.exp(target / 2)
         centre = jnp.eye(len(q)) - jnp.outer(q, q)
@@ -214,16 +212,9 @@ cyclic_games = family(cycles, margins=uniform(0.1, 0.5, shape=(3,)), start_logit
 def divergence_in_a_cycle(world: PlantedGame, solver: str = "extragradient", step_size: float = 1.0):
     """β = 0, η = 1: KL(π*‖π) falls at each of four steps, where mirror descent lets it grow."""
     target, game = world.log_equilibrium, PreferenceGame(world.advantage, 0.0 * world.start_logits, world.beta)
-    state = SOLVERS[solver].start(world.log_start)
-    findings = []
-    for _ in range(4):
-        after = SOLVERS[solver].step(
-            state, lambda policy, _: game.lead(policy), log_reference=game.log_reference, beta=game.beta,
-            step_size=step_size + 0.0 * game.beta,
-        )  # fmt: skip
-        findings.append(below(close_divergence(target, after.log_policy), close_divergence(target, state.log_policy)))
-        state = after
-    return tuple(findings)
+    states = unrolled(SOLVERS[solver], game, [step_size + 0.0 * game.beta] * 4, start=world.log_start)
+    distances = [close_divergence(target, state.log_policy) for state in states]
+    return tuple(below(after, before) for before, after in pairwise(distances))
 
 
 divergence_in_a_cycle.control("mirror descent", solver="mirror_descent")

@@ -16,16 +16,17 @@ from lab.games.equilibria import regularised_equilibrium
 from lab.games.game import PreferenceGame
 from lab.games.gaps import close_divergence
 from lab.games.protocol import Setting, as_coded, play_many
+from lab.games.sampled_losses import NAMES, SAMPLES
+from lab.games.sampled_protocol import ACTIONS, BLOCK, race
+from lab.games.sampling_floor import Floor, predicted
 from lab.inference.rates import median_interval
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import Interval, at_most, interval
-from simulations.egpo import floors, tables
-from simulations.egpo.draws import NAMES, SAMPLES
 from simulations.egpo.protocol import METHODS, slowest_moduli
 from simulations.egpo.worlds import authors_games
 
 WEIGHT, RATE, UPDATES, GAMES = 0.01, 2e-4, 100_000, 32
-STEP = float(step_from_sgd(RATE, beta=WEIGHT, actions=tables.ACTIONS))  # η = 0.008, ηβ = 8e-5: eight time constants
+STEP = float(step_from_sgd(RATE, beta=WEIGHT, actions=ACTIONS))  # η = 0.008, ηβ = 8e-5: eight time constants
 ROUNDING = 1e-12  # of a gap: ten terms of 1e-16 times logits below 100 and their squares
 
 
@@ -46,8 +47,8 @@ class Tables(NamedTuple):
     curves: np.ndarray
     shown: int
 
-    def floor(self, name: str, samples: int = SAMPLES) -> floors.Floor:
-        return floors.predicted(
+    def floor(self, name: str, samples: int = SAMPLES) -> Floor:
+        return predicted(
             np.asarray(self.world.advantage), self.log_equilibrium, beta=WEIGHT, rate=RATE, draws=samples,
             trial=name == "EGPO",
         )  # fmt: skip
@@ -63,7 +64,7 @@ def with_tables(updates: int) -> Tables:
     updates = min(updates, UPDATES)
     world = authors_games(beta=WEIGHT).draw(np.random.default_rng(0), GAMES)
     equilibrium = np.asarray(regularised_equilibrium(world.advantage, world.log_reference, beta=WEIGHT).log_policy)
-    found = tables.race(world, equilibrium, jax.random.key(0), rate=RATE, updates=updates)
+    found = race(world, equilibrium, jax.random.key(0), rate=RATE, updates=updates)
     half, quarter = found.gap.shape[0] // 2, found.gap.shape[0] // 4
     # The game in the middle of the floors that theory expects, at 250 of its points.
     run = Tables(
@@ -73,7 +74,7 @@ def with_tables(updates: int) -> Tables:
     shown = int(np.argsort(run.floor("EGPO").gap)[GAMES // 2])
     points = np.arange(0, found.gap.shape[0], found.gap.shape[0] // 250)
     return run._replace(
-        points=tables.BLOCK * (points + 1), curves=np.asarray(found.gap[points, :, shown]).T.copy(), shown=shown
+        points=BLOCK * (points + 1), curves=np.asarray(found.gap[points, :, shown]).T.copy(), shown=shown
     )
 
 
@@ -169,7 +170,7 @@ MANY = 64
 def floor_with_long_steps(draw: Draw, rate: float = 0.02):
     """s = 0.02, 5,000 updates, as with exact gradients: EGPO's mean gap over the second half against online IPO 1's."""
     world = authors_games(beta=WEIGHT).draw(np.random.default_rng(1), MANY)
-    found = tables.race(world, world.log_reference, jax.random.key(1), rate=rate, updates=5000)
+    found = race(world, world.log_reference, jax.random.key(1), rate=rate, updates=5000)
     gap = found.gap[len(found.gap) // 2 :].mean(axis=0)
     return _median(draw, gap[0] / gap[1], (0.0, 0.9), 0.9, names=np.array(NAMES), final=gap)
 

@@ -11,11 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lab.games import sampled_losses
 from lab.games.game import PreferenceGame
+from lab.games.sampled_losses import NAMES, SAMPLES
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, below
-from simulations.egpo import draws, neural
-from simulations.egpo.draws import NAMES, SAMPLES
+from simulations.egpo import neural
 
 WEIGHT, RATE, UPDATES = 0.1, 0.001, 20_000  # the authors'
 BLOCK = 10  # updates that gaps are averaged over
@@ -29,10 +30,14 @@ def trained_on_draws(
 
     def advance(parameters: neural.Parameters, bits: Any) -> Any:
         log_policy, backward = jax.vjp(neural.policy, parameters)
-        opponent = draws.mixture(log_policy, game.log_reference, rate) if name.startswith("Nash-MD") else log_policy
+        opponent = (
+            sampled_losses.mixture(log_policy, game.log_reference, rate) if name.startswith("Nash-MD") else log_policy
+        )
 
         def descended(opponent: Any, bits: Any) -> neural.Parameters:
-            slope = draws.gradient(name, log_policy, game, draws.triples(name, bits, log_policy, opponent))
+            slope = sampled_losses.gradient(
+                name, log_policy, game, sampled_losses.triples(name, bits, log_policy, opponent)
+            )
             return neural.descended(parameters, backward(slope)[0], rate)
 
         after = descended(opponent, bits[0])
@@ -42,7 +47,7 @@ def trained_on_draws(
 
     def block(parameters: neural.Parameters, key: Any) -> Any:
         shape = (BLOCK, 2 if name == "EGPO" else 1, 3, game.beta.shape[0], SAMPLES)
-        parameters, found = jax.lax.scan(advance, parameters, draws.random_bits(key, shape))
+        parameters, found = jax.lax.scan(advance, parameters, sampled_losses.random_bits(key, shape))
         return parameters, jnp.mean(found, axis=0)
 
     return jax.lax.scan(block, start, jax.random.split(key, updates // BLOCK))[1]

@@ -14,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from lab.arrays import Array, log_softmax
+from lab.family import family, log_uniform, normal, uniform, world
 from lab.games.game import cycle, skew
 from lab.games.gaps import close_divergence, lead
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import mean_at_least
 from lab.policies import tabular
-from lab.worlds.family import family, log_uniform, normal, uniform, world
 
 ACTIONS, FEATURES = 6, 2
 UPDATES = 40

@@ -1,6 +1,7 @@
 """Which settings are stable: the map over KL weight and step size, whole runs of the authors' games, spirals (C2)."""
 
 import warnings
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ from lab.games import local
 from lab.games.equilibria import nash_equilibrium, regularised_equilibrium
 from lab.games.game import PlantedGame, PreferenceGame, comal_game, rock_paper_scissors
 from lab.games.gaps import close_divergence
-from lab.games.play import log_policy, play
+from lab.games.play import log_policy, nothing, one_step, play, unrolled
 from lab.games.solvers import SOLVERS
 from lab.games.stability import StepBeyondLimit
 from lab.ledger.evidence import evidence
@@ -23,6 +24,7 @@ from simulations.egpo.worlds import authors_games, local_distance, near
 BETAS = np.geomspace(0.003, 1, 25)
 STEP_SIZES = np.geomspace(0.05, 8, 33)
 STEPS = 2000
+ROTATION = np.sqrt(3) / 6  # of rock–paper–scissors
 
 
 def _grid() -> PreferenceGame:
@@ -38,29 +40,27 @@ def _outcomes(solver: str) -> np.ndarray:
     start = near(game.log_reference, np.array([1.0, -0.4, -0.6]) + 0.0 * game.log_reference, 1e-3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StepBeyondLimit)  # the map goes beyond it
-        run = play(SOLVERS[solver], game, step_size=step, steps=STEPS, measure=_nothing, start=start)
+        run = play(SOLVERS[solver], game, step_size=step, steps=STEPS, measure=nothing, start=start)
     return np.asarray(local_distance(run.state.log_policy, game.log_reference)) < 1e-3
-
-
-def _nothing(_: Any, state: Any) -> Any:
-    return state.steps
 
 
 def _predicted(solver: str) -> np.ndarray:
     game, step = _grid(), np.tile(STEP_SIZES, len(BETAS))
-    return np.asarray(local.MODULI[solver](step, beta=game.beta, rotation=np.sqrt(3) / 6))
+    return np.asarray(local.MODULI[solver](step, beta=game.beta, rotation=ROTATION))
 
 
 @evidence("egpo/stability-map", kind="exact")
 def outcomes_on_a_grid(by_contraction: bool = False, swapped: bool = False):
     """Rock–paper–scissors at 25 KL weights × 33 step sizes, 2,000 steps: returns where the modulus is below 1 only."""
     names, findings = ("mirror_descent", "extragradient"), []
-    series: dict[str, Any] = {"beta": BETAS, "step_size": STEP_SIZES}
+    safe = np.asarray(local.contraction_limit(beta=BETAS))
+    limit = np.asarray(local.mirror_descent_limit(beta=BETAS, rotation=ROTATION))
+    series: dict[str, Any] = {"beta": BETAS, "step_size": STEP_SIZES, "safe": safe, "mirror_descent_limit": limit}
     for solver, formula in zip(names, names[::-1] if swapped else names, strict=True):
         outcome, modulus = _outcomes(solver), _predicted(formula)
         predicted = modulus < 1.0
         if by_contraction:
-            predicted = np.tile(STEP_SIZES, len(BETAS)) <= np.asarray(local.contraction_limit(beta=_grid().beta))
+            predicted = (safe[:, None] >= STEP_SIZES).ravel()
         # Where the distance changes by less than a hundredth in the whole run its quadratic terms may decide.
         clear = abs(np.log(modulus)) * STEPS > 0.01
         series |= {f"{solver}_returns": outcome.astype(int), f"{solver}_modulus": _predicted(solver)}
@@ -82,7 +82,7 @@ def failures_of_mirror_descent(world: PreferenceGame, by_step: bool = False):
     found = regularised_equilibrium(world.advantage, world.log_reference, beta=world.beta)
     rotation = np.asarray(local.rotations(world.advantage, np.asarray(found.log_policy)))
     modulus = np.max(local.mirror_descent_modulus(0.8, beta=0.01, rotation=rotation), axis=-1)
-    run = play(SOLVERS["mirror_descent"], world, step_size=0.8, steps=LONG, measure=_nothing)
+    run = play(SOLVERS["mirror_descent"], world, step_size=0.8, steps=LONG, measure=nothing)
     gap = np.asarray(world.regularised_gap(run.state.log_policy))
     clear = abs(modulus - 1.0) > 5e-4
     predicted = modulus > (1.0 + 5e-3 if by_step else 1.0)
@@ -100,13 +100,8 @@ def policy_gradient_derivative(game: PreferenceGame, log_equilibrium: Any, step_
     """The derivative of a policy-gradient step at the equilibrium, less constants: (games, actions, actions)."""
 
     def one(game: PreferenceGame, target: Any) -> Any:
-        rule = SOLVERS["policy_gradient"]
-
         def step(logits: Any) -> Any:
-            return rule.step(
-                rule.start(log_softmax(logits)), lambda policy, _: game.lead(policy),
-                log_reference=game.log_reference, beta=game.beta, step_size=step_size,
-            ).log_policy  # fmt: skip
+            return one_step(SOLVERS["policy_gradient"], game, log_softmax(logits), step_size=step_size).log_policy
 
         centre = jnp.eye(len(target)) - 1.0 / len(target)
         return centre @ jax.jacfwd(step)(target) @ centre
@@ -127,7 +122,7 @@ def failures_of_policy_gradient(world: PreferenceGame, step_size: float = 0.8, b
         predicted = np.max(local.mirror_descent_modulus(step_size, beta=0.01, rotation=rotation), axis=-1) > 1.0
     else:
         predicted = radius > 1.0
-    run = play(SOLVERS["policy_gradient"], world, step_size=step_size, steps=LONG, measure=_nothing)
+    run = play(SOLVERS["policy_gradient"], world, step_size=step_size, steps=LONG, measure=nothing)
     gap = np.asarray(world.regularised_gap(run.state.log_policy))
     # Actions that are all but absent at the equilibrium hardly move: radii of 1 less rounding belong to them.
     clear = (abs(radius - 1.0) > 5e-4) | (radius <= 1.0)
@@ -143,16 +138,12 @@ failures_of_policy_gradient.control("by the modulus of mirror descent", by_mirro
 def growth_of_the_divergence(world: PlantedGame, solver: str = "mirror_descent", step_size: float = 1.0):
     """β = 0: KL(π*‖π) grows by log E_π e^{η Aπ} at each of six steps, a number above 0."""
     target, game = world.log_equilibrium, PreferenceGame(world.advantage, 0.0 * world.start_logits, world.beta)
-    xp, state, findings = namespace(target), SOLVERS[solver].start(world.log_start), []
-    for _ in range(6):
-        growth = logsumexp(state.log_policy + step_size * game.lead(state.log_policy))
-        after = SOLVERS[solver].step(
-            state, lambda policy, _: game.lead(policy), log_reference=game.log_reference, beta=game.beta,
-            step_size=step_size + 0.0 * game.beta,
-        )  # fmt: skip
-        change = close_divergence(target, after.log_policy) - close_divergence(target, state.log_policy)
+    states = unrolled(SOLVERS[solver], game, [step_size + 0.0 * game.beta] * 6, start=world.log_start)
+    xp, findings = namespace(target), []
+    for before, after in pairwise(state.log_policy for state in states):
+        growth = logsumexp(before + step_size * game.lead(before))
+        change = close_divergence(target, after) - close_divergence(target, before)
         findings += [equal(change, growth), below(xp.zeros_like(growth), growth)]
-        state = after
     return tuple(findings)
 
 

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from lab.arrays import Array, log_softmax, namespace
-from lab.games.game import PlantedGame, PreferenceGame, planted
+from lab.family import Family, family, log_uniform, uniform, world
+from lab.games.families import any_games, planted_games, planted_laws
+from lab.games.game import PlantedGame, planted
 from lab.games.local import contraction_limit
+from lab.games.play import unrolled
 from lab.games.solvers import SOLVERS, State
-from lab.policies import tabular
-from lab.worlds.family import Family, family, log_uniform, normal, uniform, world
 
 SIZES = (3, 5, 8)
 
@@ -34,64 +35,32 @@ class Games:
 
 def several_sizes(beta: Any, share: Any, **drawn: Any) -> Games:
     """Planted games of every size with the same KL weight."""
-    games = [planted(drawn[f"advantages{n}"], drawn[f"equilibrium{n}"], drawn[f"start{n}"], beta) for n in SIZES]
+    games = [planted(*(drawn[f"{name}{n}"] for name in planted_laws(n)), beta) for n in SIZES]
     return Games(*games, share)
 
 
-def planted_games(*, beta: Any = None, share: Any = None) -> Family:
-    drawn = {}
-    for n in SIZES:
-        drawn[f"advantages{n}"] = uniform(-0.5, 0.5, shape=(n * (n - 1) // 2,))
-        drawn[f"equilibrium{n}"] = normal(1, shape=(n,))
-        drawn[f"start{n}"] = normal(1.5, shape=(n,))
+def all_sizes(*, beta: Any = None, share: Any = None) -> Family:
+    drawn = {f"{name}{n}": law for n in SIZES for name, law in planted_laws(n, start=1.5).items()}
     beta = log_uniform(0.01, 3) if beta is None else beta
     return family(several_sizes, beta=beta, share=uniform(0.02, 1) if share is None else share, **drawn)
 
 
-anywhere = planted_games()
+anywhere = all_sizes()
 
 
-def one_size(actions: int, *, beta: Any, spread: float = 0.7) -> Family:
+def one_size(actions: int, *, beta: Any) -> Family:
     """Planted games with so many actions."""
-    return family(
-        planted,
-        advantages=uniform(-0.5, 0.5, shape=(actions * (actions - 1) // 2,)),
-        equilibrium_logits=normal(spread, shape=(actions,)),
-        start_logits=normal(1, shape=(actions,)),
-        beta=beta,
-    )
-
-
-def uniform_preferences(advantages: Any, reference_logits: Any, beta: Any) -> PreferenceGame:
-    """Games from the advantages above the diagonal, row by row: as `random_games`, for many actions."""
-    actions = reference_logits.shape[-1]
-    rows, columns = np.triu_indices(actions, 1)
-    advantage = np.zeros((*advantages.shape[:-1], actions, actions))
-    advantage[..., rows, columns], advantage[..., columns, rows] = advantages, -advantages
-    return PreferenceGame(advantage, tabular(reference_logits), beta)
+    return planted_games(actions, beta=beta, equilibrium=0.7)
 
 
 def authors_games(*, beta: float, actions: int = 10) -> Family:
     """The authors' generator: preferences uniform on [0, 1], reference logits standard normal."""
-    return family(
-        uniform_preferences,
-        advantages=uniform(-0.5, 0.5, shape=(actions * (actions - 1) // 2,)),
-        reference_logits=normal(1, shape=(actions,)),
-        beta=uniform(beta, beta),
-    )
+    return any_games(actions, reference=1.0, beta=uniform(beta, beta))
 
 
-def states(name: str, game: PlantedGame, *, step_size: Any, steps: int, **settings: Any) -> Iterator[State]:
+def states(name: str, game: PlantedGame, *, step_size: Any, steps: int) -> Iterator[State]:
     """The states of a solver from the planted start, the first included; arrays may track their rounding error."""
-    solver, played = SOLVERS[name], game.game
-    state = solver.start(game.log_start)
-    yield state
-    for _ in range(steps):
-        state = solver.step(
-            state, lambda policy, _: played.lead(policy), log_reference=played.log_reference, beta=game.beta,
-            step_size=step_size, **settings,
-        )  # fmt: skip
-        yield state
+    return unrolled(SOLVERS[name], game.game, [step_size] * steps, start=game.log_start)
 
 
 def span(x: Array) -> Array:

@@ -6,16 +6,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lab.family import log_uniform, uniform
 from lab.games.game import PreferenceGame
 from lab.games.gaps import regularised_gap_by_value
-from lab.games.play import exact
+from lab.games.play import log_mean, one_step
 from lab.games.regret import diameter
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, equal, exponent
 from lab.policies import kl_divergence
-from lab.worlds.family import log_uniform, uniform
 from simulations.inpo.regret import HORIZONS, Regret, root_inverse_step
-from simulations.inpo.worlds import INPO, Play, cycles, elsewhere, games, iterates, log_mean
+from simulations.inpo.worlds import INPO, Play, cycles, elsewhere, games, iterates
 
 
 @evidence("inpo/average-gap-bound", kind="exact", over=games(steps=1, beta=log_uniform(0.01, 1)), size=128)
@@ -24,7 +24,9 @@ def gap_of_the_average(world: Play, share: float = 1.0):
     game, findings = world.game, []
     for steps in HORIZONS:
         run = Regret(world, steps, root_inverse_step(game, steps))
-        gap = regularised_gap_by_value(game.advantage, log_mean(run.policies), game.log_reference, beta=game.beta)
+        gap = regularised_gap_by_value(
+            game.advantage, log_mean(np.stack(run.policies)), game.log_reference, beta=game.beta
+        )
         regret = np.max(run.regrets, axis=-1)
         # The bound in T is for η = √(T/D), which is not legal where D > T/τ²: there η = τ is used.
         bound = 12.0 * (diameter(game.log_reference) / steps) ** 0.5
@@ -43,7 +45,7 @@ def gap_from_the_regret(world: Play, forget_convexity: bool = False):
     """
     game = world.game
     policies = iterates(game, world.inverse_steps)[:-1]
-    bar, steps = log_mean(policies), len(policies)
+    bar, steps = log_mean(np.stack(policies)), len(policies)
     distances = [kl_divergence(p, game.log_reference) for p in policies]
     # Each own loss is −½ + τ KL. The best comparator answers the mean policy.
     answer = game.best_response(bar)
@@ -67,7 +69,7 @@ def average_payoffs_from_the_ends(world: Play, anchored: bool = False):
     game = world.game
     beta = game.beta if anchored else 0.0 * game.beta
     policies = iterates(PreferenceGame(game.advantage, game.log_reference, beta), [1.0 / world.share[..., 0]] * 12)
-    payoffs = game.lead(log_mean(policies[:-1])) * 12 * world.share[..., 0][..., None]
+    payoffs = game.lead(log_mean(np.stack(policies[:-1]))) * 12 * world.share[..., 0][..., None]
     moved = policies[-1] - policies[0]
     return equal(payoffs - np.mean(payoffs, axis=-1, keepdims=True), moved - np.mean(moved, axis=-1, keepdims=True))
 
@@ -113,8 +115,7 @@ def _mean_and_last(game: PreferenceGame, step_size: Any, steps: Any) -> Any:
     def advance(_: Any, carry: Any) -> Any:
         state, total = carry
         total = total + jnp.exp(state.log_policy)
-        state = INPO.step(state, exact(game), log_reference=game.log_reference, beta=game.beta, step_size=step_size)
-        return state, total
+        return one_step(INPO, game, state, step_size=step_size), total
 
     start = INPO.start(game.log_reference)
     last, total = jax.lax.fori_loop(0, steps, advance, (start, jnp.zeros_like(start.log_policy)))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lab.arrays import log_softmax
+from lab.family import log_uniform, uniform
 from lab.games.game import PreferenceGame, rock_paper_scissors
 from lab.games.gaps import close_divergence
 from lab.games.local import mirror_descent_limit, rotations
@@ -18,7 +19,6 @@ from lab.games.regret import last_iterate_bound, loss_gradient
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, exponent, factor
 from lab.policies import kl_divergence
-from lab.worlds.family import log_uniform, uniform
 from simulations.inpo.worlds import INPO, Play, cycles, elsewhere, games, iterates
 
 

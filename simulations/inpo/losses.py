@@ -13,11 +13,11 @@ import numpy as np
 from scipy.optimize import minimize
 
 from lab.arrays import log_softmax, namespace
+from lab.family import log_uniform, uniform
 from lab.games.conventions import step_from_inverse, step_from_magnetic, step_from_sgd
 from lab.games.losses import contrast_loss, labelled_loss, mixed_reference
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most, equal
-from lab.worlds.family import log_uniform, uniform
 from simulations.inpo.brute_force import loss_by_enumeration
 from simulations.inpo.worlds import Play, games, iterates
 

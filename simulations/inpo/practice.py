@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lab.games.game import PreferenceGame, bradley_terry_game, random_games, skew
+from lab.family import family, normal, uniform, world
+from lab.games.families import any_games, win_rates
+from lab.games.game import PreferenceGame, bradley_terry_game, skew
 from lab.games.local import contraction_limit
 from lab.games.play import play
 from lab.games.regret import value
@@ -14,7 +16,6 @@ from lab.games.solvers import SOLVERS
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, equal, mean_at_least
 from lab.policies import kl_divergence, tabular
-from lab.worlds.family import family, normal, uniform, world
 from simulations.inpo.worlds import INPO, Play, cycles, elsewhere, games
 
 # ── The equilibrium against any policy ──
@@ -86,7 +87,7 @@ def hackable(overrated: float) -> Any:
     actions = SEEN + UNSEEN
     return family(
         hackable_worlds,
-        advantages=uniform(-0.5, 0.5, shape=(actions * (actions - 1) // 2,)),
+        advantages=win_rates(actions),
         logits=normal(1, shape=(actions,)),
         overrated=uniform(overrated, overrated),
     )
@@ -139,9 +140,7 @@ def transitive_games(rewards: Any, reference_logits: Any, beta: Any) -> Preferen
     return PreferenceGame(bradley_terry_game(rewards), tabular(reference_logits), beta)
 
 
-any_preferences = family(
-    random_games, advantages=uniform(-0.5, 0.5, shape=(10,)), reference_logits=normal(1, shape=(5,)), beta=uniform(0, 0)
-)
+any_preferences = any_games(5, reference=1.0)
 transitive_preferences = family(
     transitive_games, rewards=normal(1, shape=(5,)), reference_logits=normal(1, shape=(5,)), beta=uniform(0, 0)
 )

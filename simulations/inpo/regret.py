@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from lab.family import log_uniform, uniform
 from lab.games.game import PreferenceGame
 from lab.games.regret import diameter, gradient_bound, loss_gradient, regret_bound
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most, equal
 from lab.policies import kl_divergence
-from lab.worlds.family import log_uniform, uniform
 from simulations.inpo.worlds import Play, cycles, elsewhere, games, iterates
 
 HORIZONS = (1, 4, 16)

@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from lab.arrays import log_softmax
+from lab.family import family, normal, uniform, world
 from lab.games.game import PreferenceGame, bradley_terry_game, rock_paper_scissors, skew
 from lab.games.selection import best_worst_pairs, fitted_log_ratio, independent_pairs, relabelled
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, equal, factor
 from lab.policies import tabular
-from lab.worlds.family import family, normal, uniform, world
 from simulations.inpo.brute_force import best_and_worst, pair_law, tournament
 
 RESPONSES = 8

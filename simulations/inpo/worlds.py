@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from lab.family import Family, family, log_uniform, normal, uniform, world
+from lab.games.families import planted_games
 from lab.games.game import PlantedGame, PreferenceGame, skew
-from lab.games.play import exact
+from lab.games.play import unrolled
 from lab.games.solvers import SOLVERS
 from lab.policies import tabular
-from lab.worlds.family import Family, family, log_uniform, normal, uniform, world
 
 ACTIONS = 4
 INPO = SOLVERS["mirror_descent"]
@@ -38,14 +39,10 @@ def games(
     start: float = 1.0, share: Any = None,
 ) -> Family:  # fmt: skip
     """Random games whose regularised equilibrium is planted, and step sizes up to the largest that INPO allows."""
-    return family(
-        plays,
-        advantages=uniform(-0.5, 0.5, shape=(actions * (actions - 1) // 2,)),
-        equilibrium_logits=normal(equilibrium, shape=(actions,)),
-        start_logits=normal(start, shape=(actions,)),
-        beta=log_uniform(0.05, 2) if beta is None else beta,
+    return planted_games(
+        actions, beta=log_uniform(0.05, 2) if beta is None else beta, equilibrium=equilibrium, start=start, make=plays,
         share=uniform(0.02, 1, shape=(steps,)) if share is None else share,
-    )
+    )  # fmt: skip
 
 
 def cyclic_plays(margins: Any, orientation: Any, **parameters: Any) -> Play:
@@ -70,19 +67,8 @@ def cycles(*, beta: Any = None, steps: int = 1, low: float = 0.2, spread: float 
 
 def iterates(game: PreferenceGame, inverse_steps: Sequence[Any], *, start: Any = None) -> list[Any]:
     r"""$\log\pi_1, \dots, \log\pi_{T+1}$ of INPO from the reference or another start, one inverse step a step."""
-    state = INPO.start(game.log_reference if start is None else start)
-    policies = [state.log_policy]
-    for inverse_step in inverse_steps:
-        state = INPO.step(
-            state, exact(game), log_reference=game.log_reference, beta=game.beta, step_size=1.0 / inverse_step
-        )
-        policies.append(state.log_policy)
-    return policies
-
-
-def log_mean(log_policies: Sequence[Any]) -> Any:
-    """Log-probabilities of the arithmetic mean of policies."""
-    return np.log(sum(np.exp(x) for x in log_policies) / len(log_policies))
+    step_sizes = [1.0 / inverse_step for inverse_step in inverse_steps]
+    return [state.log_policy for state in unrolled(INPO, game, step_sizes, start=start)]
 
 
 def elsewhere(play: Any) -> Any:

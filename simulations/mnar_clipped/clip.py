@@ -4,13 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 
+from lab.family import family, normal, uniform
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most, below, equal, exponent, mean_between
 from lab.recommenders.clipping import clip_error, optimal_clip
 from lab.recommenders.exposure import Exposure, patterns
 from lab.recommenders.losses import clipped, loss, naive, unbiased
 from lab.recommenders.moments import clipped_bias, clipped_relevance, clipped_variance
-from lab.worlds.family import family, normal, uniform
 from simulations.mnar_clipped.worlds import (
     PAIRS,
     WORLDS,
@@ -230,7 +230,7 @@ def error_left_at_the_best_clip(world: Exposure, draw, exponent=1.0):
     return mean_between(
         np.stack(left, axis=-1), (low, high), low=0.0, high=1.0, predicted=LEFT,
         series={"users": USERS, "clip": curve, "error": np.stack(errors), "best_clip": np.array(best),
-                "best_error": np.array(best_errors)},
+                "best_error": np.array(best_errors), "claimed": np.stack([low, high])},
     )  # fmt: skip
 
 

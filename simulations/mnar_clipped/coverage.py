@@ -4,9 +4,10 @@ log."""
 import numpy as np
 
 from lab.ledger.evidence import evidence
-from lab.ledger.findings import mean_at_least
+from lab.ledger.findings import mean_at_least, mean_equals
 from lab.recommenders.clip_advice import advise_clip
 from lab.recommenders.intervals import honest_interval, normal_interval
+from lab.recommenders.inverse_propensity import inverse_propensity_mean
 from lab.recommenders.logs import Log
 
 ITEMS = 20
@@ -19,10 +20,10 @@ CLIP, ROWS, FEW_ROWS = 0.02, 1000, 100
 NOMINAL, LEAST = 0.95, 0.9
 
 
-def _covered(world: Log, draw, truth, *, clip: float, rows: int) -> np.ndarray:
-    """Whether the usual interval covers the truth, for each of `draw.size` logs."""
+def _covered(world: Log, draw, truth, *, clip: float, rows: int, interval=normal_interval) -> np.ndarray:
+    """Whether the interval covers the truth, for each of `draw.size` logs."""
     reward, propensity = world.sample(draw.rng, draw.size, rows)
-    found = normal_interval(reward, propensity, target=world.target, clip=clip, level=NOMINAL)
+    found = interval(reward, propensity, target=world.target, clip=clip, level=NOMINAL)
     return ((found.low <= truth) & (truth <= found.high)).astype(float)
 
 
@@ -70,15 +71,12 @@ usual_interval_without_a_clip.control("all items are shown equally often", over=
 def betting_interval(world: Log, draw, shift=0.0):
     """Logs of 100 rows without a clip and of 1000 rows with one: do the betting bounds cover the true mean reward?"""
     truth = world.mean_reward + shift
-    columns = []
-    for rows, clip in ((FEW_ROWS, 0.0), (ROWS, CLIP)):
-        reward, propensity = world.sample(draw.rng, draw.size, rows)
-        found = [
-            honest_interval(r, p, target=world.target, clip=clip, level=NOMINAL)
-            for r, p in zip(reward, propensity, strict=True)
-        ]
-        columns.append([interval.low <= truth <= interval.high for interval in found])
-    return mean_at_least(np.array(columns, dtype=float).T, NOMINAL, low=0.0, high=1.0, series={"clip": np.array(CLIP)})
+    covered = [
+        _covered(world, draw, truth, clip=clip, rows=rows, interval=honest_interval)
+        for rows, clip in ((FEW_ROWS, 0.0), (ROWS, CLIP))
+    ]
+    values = np.stack(covered, axis=-1)
+    return mean_at_least(values, NOMINAL, low=0.0, high=1.0, series={"clip": np.array(CLIP)})
 
 
 betting_interval.control("the log was filled by other users: those in question like all items 0.5 more", shift=0.5)
@@ -91,17 +89,29 @@ def clip_from_the_log(world: Log, draw, tuned_on=1.0):
     A log scores the share that its clip realises of what the best clip saves; whatever is worse than −1 counts as −1.
     """
     rng = draw.rng
-    reward, propensity = world.sample(rng, draw.size, ROWS)
-    rows = int(ROWS * tuned_on)
+    reward, propensity = (column[:, : int(ROWS * tuned_on)] for column in world.sample(rng, draw.size, ROWS))
+    advice = advise_clip(reward, propensity, rng, target=world.target, resamples=1)
     unclipped = world.mean_squared_error(0.0, ROWS)
     clips = np.geomspace(world.propensity.min(), 1.0, 300)
-    least = min(world.mean_squared_error(clip, ROWS) for clip in clips)
-    shares = []
-    for r, p in zip(reward[:, :rows], propensity[:, :rows], strict=True):
-        advice = advise_clip(r, p, rng, target=world.target, resamples=1)
-        saved = unclipped - world.mean_squared_error(advice.clip, ROWS)
-        shares.append(np.clip(saved / (unclipped - least), -1.0, 1.0))
-    return mean_at_least(shares, 0.25, low=-1.0, high=1.0)
+    least = np.min(world.mean_squared_error(clips[:, None], ROWS))
+    saved = unclipped - world.mean_squared_error(advice.clip[:, None], ROWS)
+    return mean_at_least(np.clip(saved / (unclipped - least), -1.0, 1.0), 0.25, low=-1.0, high=1.0)
 
 
 clip_from_the_log.control("tuned on the first tenth of the log", tuned_on=0.1)
+
+
+@evidence("mnar-clipped/log-mean-expectation", kind="sampled", over=steep, size=2**12)
+def means_of_logs(world: Log, draw, assumed_power=1.0):
+    """Logs of 100 rows: the mean of r q/p over logs, and of r q/max(p, 0.02), against their exact expectations."""
+    reward, propensity = world.sample(draw.rng, draw.size, FEW_ROWS)
+    means = [
+        inverse_propensity_mean(reward, propensity**assumed_power, target=world.target, clip=clip)
+        for clip in (0.0, CLIP)
+    ]
+    expected = np.array([world.mean_reward, world.term_moments(CLIP)[0]])
+    largest = world.target / np.array([world.propensity.min(), CLIP])
+    return mean_equals(np.stack(means, axis=-1), expected, within=0.05, low=0.0, high=largest)
+
+
+means_of_logs.control("the square roots of the propensities are assumed", assumed_power=0.5)

@@ -262,7 +262,8 @@ def variance_against_propensity(draw, clip=0.0):
     rng = draw.rng
     relevance, difference = rng.uniform(0.1, 0.9, 50), rng.normal(size=50)
     propensity = np.logspace(-6, -2, 9)
-    variance = clipped_variance(relevance, propensity[:, None], difference, clip=clip)
+    alike = np.repeat(propensity[:, None], len(relevance), axis=1)
+    variance = clipped_variance(relevance, alike, difference, clip=clip)
     return exponent(propensity, variance, between=(-1.02, -0.98), predicted=-1.0)
 
 

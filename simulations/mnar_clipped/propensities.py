@@ -2,15 +2,17 @@
 
 import numpy as np
 
+from lab.family import family, normal
+from lab.inference.rounding import rounded, value
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most, below, equal
 from lab.recommenders.exposure import Exposure
 from lab.recommenders.losses import unbiased
 from lab.recommenders.moments import misspecified_bias
-from lab.recommenders.propensity import popularity_propensity
-from lab.worlds.family import family, normal
+from lab.recommenders.propensity import clip_propensity, popularity_propensity
 from simulations.mnar_clipped.worlds import WORLDS, dependent, expected_loss, ideal_loss, independent
 
+CLIP = 0.00914  # the one tuned for Yahoo! R3
 ITEMS = 50
 POWERS = (0.25, 0.5, 1.0)
 CORRELATIONS = (-0.8, 0.0, 0.8)
@@ -139,7 +141,27 @@ def published_clip_against_the_least_popular(most_clicks=11_970):
     most = np.arange(1.0, most_clicks + 1.0)
     counts = np.stack([np.ones_like(most), most], axis=-1)
     least = popularity_propensity(counts, power=0.5)[..., 0]
-    return at_most(0.00914, least, error=4e-16 * least)
+    return at_most(CLIP, least, error=4e-16 * least)
 
 
 published_clip_against_the_least_popular.control("a song with 15,400 positives: all users", most_clicks=15_400)
+
+
+@evidence("mnar-clipped/integer-cast-undoes-the-weights", kind="exact", over=unrelated, size=WORLDS)
+def weights_of_cast_propensities(world: Exposure, cast=True):
+    """Popularity propensities cast to integers are 1 for the top item and 0 for all others; then they are clipped.
+
+    A 0 stands for whatever lies below the clip: the least positive number takes its place.
+    """
+    proxy = popularity_propensity(world.click_probability, power=0.5)
+    top = value(proxy) == 1.0
+    assumed = np.where(top, 1.0, np.nextafter(0.0, 1.0)) if cast else proxy
+    used = clip_propensity(assumed, clip=CLIP)
+    weight = rounded(1.0) / used
+    bias = misspecified_bias(world.relevance, world.propensity, used, world.losses().difference)
+    target = np.where(top, 1.0, 1.0 / CLIP) * world.click_probability
+    wanted = ((target - world.relevance) * world.losses().difference).mean(axis=-1)
+    return equal(weight, np.where(top, 1.0, 1.0 / CLIP)), equal(bias, wanted)
+
+
+weights_of_cast_propensities.control("the propensities are kept as they are", cast=False)

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from lab.family import family, normal, uniform
 from lab.recommenders.exposure import Exposure, ExposureShock
 from lab.recommenders.losses import Weights, ideal, loss
-from lab.worlds.family import family, normal, uniform
 
 PAIRS = 8  # 256 click patterns a world
 WORLDS = 64

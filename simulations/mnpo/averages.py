@@ -8,15 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from lab.arrays import namespace
+from lab.family import family, normal, uniform, world
 from lab.games import multiplayer
 from lab.games.game import cycle, rock_paper_scissors
 from lab.games.gaps import duality_gap, regularised_gap
+from lab.games.play import log_mean
 from lab.inference.rounding_rules import UNIT
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, equal, exponent
 from lab.policies import tabular
-from lab.worlds.family import family, normal, uniform, world
-from simulations.mnpo.worlds import Players, alike, games, log_mean
+from simulations.mnpo.worlds import Players, alike, games
 
 LENGTHS = np.array([64, 256, 1024, 4096])
 
@@ -26,7 +27,7 @@ def policies_of_play(log_policies: Any, advantages: Any, step_size: Any, steps: 
     """Policies of Equation 10 at steps 0 … steps − 1: (steps, games, players, actions), log-probabilities."""
 
     def advance(policies: Any, _: None) -> tuple[Any, Any]:
-        return multiplayer.multiplicative_weights(policies, advantages, step_size=step_size), policies
+        return multiplayer.multiplicative_weights(advantages, policies, step_size=step_size), policies
 
     return jax.lax.scan(advance, jnp.asarray(log_policies), None, length=steps)[1]
 
@@ -104,7 +105,7 @@ def _mean_and_late_gap(start: Any, advantage: Any, step_size: Any, steps: int) -
         policies, total, late = carry
         policy = jnp.exp(policies[:, 0])
         late = jnp.where(count >= steps - 64, jnp.maximum(late, gap(policy)), late)
-        after = multiplayer.multiplicative_weights(policies, advantage[:, None], step_size=step_size)
+        after = multiplayer.multiplicative_weights(advantage[:, None], policies, step_size=step_size)
         return (after, total + policy, late), None
 
     first = (jnp.asarray(start), jnp.zeros(start[:, 0].shape), jnp.zeros(len(start)))
@@ -115,7 +116,7 @@ def _mean_and_late_gap(start: Any, advantage: Any, step_size: Any, steps: int) -
 LONG = 4 ** np.arange(3, 9)
 
 
-@evidence("mnpo/average-approaches-equilibrium", kind="rate", over=CYCLES, size=128)
+@evidence("mnpo/average-approaches-equilibrium", kind="rate", over=CYCLES, size=512)
 def gap_of_the_mean_by_length(world: Players, draw: Draw, last: bool = False):
     """Cycles of three actions, η = √(8D/T), T = 64 … 65,536: the mean's gap falls as T^(−½), up to its noise."""
     start = np.asarray(alike(world))
@@ -132,7 +133,7 @@ def gap_of_the_mean_by_length(world: Players, draw: Draw, last: bool = False):
 gap_of_the_mean_by_length.control("the largest gap of the last 64 policies", last=True)
 
 
-@evidence("mnpo/average-approaches-regularised", kind="rate", over=CYCLES, size=128)
+@evidence("mnpo/average-approaches-regularised", kind="rate", over=CYCLES, size=512)
 def regularised_gap_of_the_mean(world: Players, draw: Draw, anchored: bool = False):
     """η = 0.1, τ = 0.2, random references, cycles of three actions: the mean's regularised gap against T."""
     start = np.asarray(alike(world))[:, 0]
@@ -140,12 +141,9 @@ def regularised_gap_of_the_mean(world: Players, draw: Draw, anchored: bool = Fal
     tau, step_size, longest = 0.2, 0.1, 16384
     reference = np.asarray(world.log_reference)
     weight = tau * step_size if anchored else 0.0
-    path = np.exp(np.asarray(_anchored_play(start, advantage, reference, step_size, weight, longest)))
+    path = np.asarray(_anchored_play(start, advantage, reference, step_size, weight, longest))
     lengths = np.array([256, 1024, 4096, 16384])
-    found = [
-        np.asarray(regularised_gap(advantage, log_mean(np.mean(path[:n], axis=0)), reference, beta=tau))
-        for n in lengths
-    ]
+    found = [np.asarray(regularised_gap(advantage, log_mean(path[:n]), reference, beta=tau)) for n in lengths]
     return exponent(lengths, np.stack(found, axis=-1), between=(-5.0, -0.5), predicted=-0.5)
 
 
@@ -170,10 +168,9 @@ def regularised_gap_in_numbers(weight: float = 0.0):
     """A 3-cycle, τ = 0.2, π_ref = (.7, .2, .1): the mean of 16,000 policies has gaps 0.00 at τ = 0 and 0.12 at τ."""
     reference = np.log(np.array([0.7, 0.2, 0.1]))
     advantage, tau, steps = rock_paper_scissors(), 0.2, 16_000
-    path = np.exp(np.asarray(_anchored_play(reference, advantage, reference, 0.02, weight, steps)))
-    means = np.cumsum(path, axis=0) / np.arange(1, steps + 1)[:, None]
+    path = np.asarray(_anchored_play(reference, advantage, reference, 0.02, weight, steps))
     lengths = np.unique(np.geomspace(10, steps, 60).astype(int))
-    mean = log_mean(means[lengths - 1])
+    mean = np.stack([log_mean(path[:n]) for n in lengths])
     gap = np.asarray(regularised_gap(advantage, mean, reference, beta=tau))
     plain = np.asarray(duality_gap(advantage, mean))
     series = {"length": lengths, "regularised": gap, "plain": plain}

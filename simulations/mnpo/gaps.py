@@ -3,13 +3,13 @@
 from typing import Any
 
 from lab.arrays import namespace
+from lab.family import family, normal, world
 from lab.games.game import bradley_terry_game
 from lab.games.gaps import regularised_gap
-from lab.games.multiplayer import gaps, gaps_by_value, leads, one_against_all, values, win_rates
+from lab.games.multiplayer import gaps_by_value, leads, one_against_all, player_gaps, values, win_rates
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most, equal
 from lab.policies import kl_divergence, regularised_optimum, tabular
-from lab.worlds.family import family, normal, world
 from simulations.mnpo.worlds import Players, games, three
 
 
@@ -17,14 +17,14 @@ from simulations.mnpo.worlds import Players, games, three
 def gap_by_definition_and_by_divergence(world: Players, share: float = 1.0):
     """max J − J from the definition is τ KL(π‖BR): never negative, and 0 when the player plays its best response."""
     policies, reference = world.log_policies, world.log_reference
-    found = gaps_by_value(policies, world.advantages, reference, beta=world.beta)
-    closed = gaps(policies, world.advantages, reference, beta=world.beta)
+    found = gaps_by_value(world.advantages, policies, reference, beta=world.beta)
+    closed = player_gaps(world.advantages, policies, reference, beta=world.beta)
     xp = namespace(policies)
-    response = regularised_optimum(leads(policies, world.advantages)[..., 0, :], reference, beta=share * world.beta)[
+    response = regularised_optimum(leads(world.advantages, policies)[..., 0, :], reference, beta=share * world.beta)[
         ..., None, :
     ]
     best = xp.concat([response, policies[..., 1:, :]], axis=-2)
-    at_best = gaps_by_value(best, world.advantages, reference, beta=world.beta)[..., 0]
+    at_best = gaps_by_value(world.advantages, best, reference, beta=world.beta)[..., 0]
     return equal(found, closed), at_most(0.0 * closed, closed), equal(at_best, 0.0 * at_best)
 
 
@@ -35,7 +35,7 @@ gap_by_definition_and_by_divergence.control("the best response for half the temp
 def two_sided_and_one_sided_gap(world: Players, ratio: float = 2.0):
     """n = 2, the opponent at the same policy: Equation 4's gap, max min over both players, is twice Equation 9's."""
     same = world.log_policies[..., :1, :] + 0.0 * world.logits
-    found = gaps_by_value(same, world.advantages, world.log_reference, beta=world.beta)[..., 0]
+    found = gaps_by_value(world.advantages, same, world.log_reference, beta=world.beta)[..., 0]
     both = regularised_gap(world.shared, same[..., 0, :], world.log_reference, beta=world.beta)
     return equal(ratio * found, both)
 
@@ -60,7 +60,7 @@ def rewards(players: int, *, scale: float = 1.0) -> Any:
 
 
 def _both(world: Rewards) -> tuple[Any, Any]:
-    pairwise = win_rates(world.log_policies, bradley_terry_game(world.reward)[..., None, :, :])
+    pairwise = win_rates(bradley_terry_game(world.reward)[..., None, :, :], world.log_policies)
     return one_against_all(world.reward, world.log_policies), pairwise
 
 
@@ -105,7 +105,7 @@ def monotonicity(world: Players):
     tau = world.beta[..., None, None]
 
     def field(policies: Any) -> Any:
-        return tau * (policies - world.log_reference[..., None, :]) - leads(policies, world.advantages)
+        return tau * (policies - world.log_reference[..., None, :]) - leads(world.advantages, policies)
 
     apart = xp.exp(first) - xp.exp(second)
     found = xp.sum((field(first) - field(second)) * apart, axis=(-2, -1))
@@ -122,7 +122,7 @@ def values_of_all_players(world: Players):
     policies = world.log_policies
     xp = namespace(policies)
     cost = kl_divergence(policies, world.log_reference[..., None, :])
-    found = values(policies, world.advantages, world.log_reference, beta=world.beta) + world.beta[..., None] * cost
+    found = values(world.advantages, policies, world.log_reference, beta=world.beta) + world.beta[..., None] * cost
     total = xp.sum(found, axis=-1)
     return equal(total, 1.5 + 0.0 * total)
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lab.arrays import namespace
-from lab.games.game import rock_paper_scissors
+from lab.family import family, log_uniform, normal, uniform, world
+from lab.games.game import PreferenceGame, rock_paper_scissors
 from lab.games.gaps import duality_gap, lead, regularised_gap
 from lab.games.history import (
     anchored_optimum,
@@ -19,13 +20,13 @@ from lab.games.history import (
     spiral_rate_of_past_opponents,
 )
 from lab.games.multiplayer import towards
+from lab.games.play import one_step
 from lab.games.solvers import SOLVERS
 from lab.inference.rounding import value
 from lab.inference.rounding_rules import UNIT
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, below, equal, exponent
 from lab.policies import kl_divergence, tabular
-from lab.worlds.family import family, log_uniform, normal, uniform, world
 from simulations.mnpo.worlds import Players, games, three
 
 
@@ -135,11 +136,8 @@ def reference_as_an_opponent(world: Players, all_of_it: bool = False):
         xp.stack([policy, reference], axis=-2), payoffs,
         weights=xp.stack([1.0 - (0.0 if all_of_it else 1.0) * pull, pull], axis=-1), step_size=world.step_size,
     )  # fmt: skip
-    solver = SOLVERS["mirror_descent"]
-    theirs = solver.step(
-        solver.start(policy), lambda *_: payoffs, log_reference=reference, beta=world.beta / 3.0,
-        step_size=world.step_size,
-    )  # fmt: skip
+    game = PreferenceGame(world.shared, reference, world.beta / 3.0)
+    theirs = one_step(SOLVERS["mirror_descent"], game, policy, step_size=world.step_size)
     return equal(ours, theirs.log_policy)
 
 
@@ -207,7 +205,8 @@ def gaps_of_six_mixtures(runs: Any = None, steps: int = 3000):
     moduli = [float(history_modulus(0.5, rotation=rotation, weights=(RUNS[name][0], RUNS[name][1]))) for name in RUNS]
     last = np.array([np.max(found[name][-100:]) for name in names])
     # The three payoffs of a policy are exact to a few units.
-    return at_most(last, 1e-6 + 0.0 * last, error=16 * UNIT, series={"gaps": shown, "moduli": np.array(moduli)})
+    series = {"names": np.array(list(RUNS)), "gaps": shown, "moduli": np.array(moduli)}
+    return at_most(last, 1e-6 + 0.0 * last, error=16 * UNIT, series=series)
 
 
 gaps_of_six_mixtures.control("weights that leave something to the uniform policy", runs=lambda: list(RUNS)[4:])

@@ -13,7 +13,7 @@ from simulations.mnpo.worlds import Players, alike, three
 def target_loss(world: Players, log_policies: Any, candidate: Any, slope: Any, log_sampling: Any) -> Any:
     """L_t of the first player (Equation 14) at a candidate, with any slope in front of the win rates."""
     base = others(log_policies)[..., 0, :]
-    payoff = leads(log_policies, world.advantages)[..., 0, :]
+    payoff = leads(world.advantages, log_policies)[..., 0, :]
     return contrast_loss(candidate - base - slope[..., None] * payoff, log_sampling)
 
 
@@ -23,7 +23,7 @@ def loss_at_the_step_and_elsewhere(world: Players, slope: float = 1.0, blind: bo
     policies = world.log_policies
     xp = namespace(policies)
     sampling = policies[..., 0, :]
-    step = multiplicative_weights(policies, world.advantages, step_size=world.step_size)[..., 0, :]
+    step = multiplicative_weights(world.advantages, policies, step_size=world.step_size)[..., 0, :]
     candidate = world.log_candidates[..., 0, :]
     if blind:  # pairs never show the last action, and the candidate differs in that one alone
         hidden = xp.concat([xp.zeros_like(sampling[..., :-1]), xp.zeros_like(sampling[..., -1:]) - xp.inf], axis=-1)

@@ -7,13 +7,13 @@ import jax
 import numpy as np
 
 from lab.arrays import namespace
+from lab.family import uniform
 from lab.games.game import PreferenceGame
 from lab.games.multiplayer import leads, multiplicative_weights
-from lab.games.play import exact
+from lab.games.play import unrolled
 from lab.games.solvers import SOLVERS
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, equal, factor
-from lab.worlds.family import uniform
 from simulations.mnpo.worlds import Players, alike, games, three
 
 small_steps = games(step_size=uniform(0.1, 0.1))
@@ -32,7 +32,7 @@ def spans(log_policies: Any) -> Any:
 def spread_after_a_step(world: Players, players: int | None = None):
     """Spans of log π_i − log π_j shrink by a factor between (1 − η/2)/(n − 1) and (1 + η/2)/(n − 1), every pair."""
     policies = world.log_policies
-    after = multiplicative_weights(policies, world.advantages, step_size=world.step_size)
+    after = multiplicative_weights(world.advantages, policies, step_size=world.step_size)
     before, found = spans(policies), (policies.shape[-2] - 1.0 if players is None else players - 1.0) * spans(after)
     half = world.step_size[..., None] / 2.0
     return at_most((1.0 - half) * before, found), at_most(found, (1.0 + half) * before)
@@ -47,7 +47,7 @@ def _spreads(log_policies: Any, advantages: Any, step_size: Any, steps: int) -> 
     """Largest span at every step, (steps + 1, games)."""
 
     def advance(policies: Any, _: None) -> tuple[Any, Any]:
-        after = multiplicative_weights(policies, advantages, step_size=step_size)
+        after = multiplicative_weights(advantages, policies, step_size=step_size)
         return after, spans(after).max(axis=-1)
 
     return jax.lax.scan(advance, log_policies, None, length=steps)[1]
@@ -78,15 +78,10 @@ def players_that_start_alike(world: Players):
     """From one policy, six steps of Equation 10 are six steps of multiplicative weights, for every player."""
     policies = alike(world)
     game = PreferenceGame(world.shared, world.log_reference, 0.0 * world.beta)
-    hedge = SOLVERS["mirror_descent"]
-    state = hedge.start(policies[..., 0, :])
+    _, *later = unrolled(SOLVERS["mirror_descent"], game, [world.step_size] * 6, start=policies[..., 0, :])
     findings = []
-    for _ in range(6):
-        policies = multiplicative_weights(policies, world.advantages, step_size=world.step_size)
-        state = hedge.step(
-            state, exact(game), log_reference=game.log_reference, beta=game.beta,
-            step_size=world.step_size,
-        )  # fmt: skip
+    for state in later:
+        policies = multiplicative_weights(world.advantages, policies, step_size=world.step_size)
         findings.append(equal(policies, state.log_policy[..., None, :] + 0.0 * policies))
     return tuple(findings)
 
@@ -101,8 +96,8 @@ def mean_of_log_policies(world: Players, own_base: bool = False):
     """Mean over players of log π_i moves by η times the mean of their payoffs, also with oracles of their own."""
     policies = world.log_policies
     xp = namespace(policies)
-    payoffs = leads(policies, world.advantages)
-    after = multiplicative_weights(policies, world.advantages, step_size=world.step_size)
+    payoffs = leads(world.advantages, policies)
+    after = multiplicative_weights(world.advantages, policies, step_size=world.step_size)
     moved = xp.mean(after, axis=-2) - xp.mean(policies, axis=-2)
     if own_base:
         payoffs = payoffs[..., :1, :] + 0.0 * payoffs

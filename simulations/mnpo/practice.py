@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 
 from lab.arrays import namespace
+from lab.family import family, normal, uniform, world
 from lab.games.game import bradley_terry_game
 from lab.games.multiplayer import unregularised_gaps, win_rates
+from lab.games.play import log_mean
 from lab.inference.rounding_rules import UNIT
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, equal, mean_at_least, mean_equals
 from lab.policies import tabular
-from lab.worlds.family import family, normal, uniform, world
 from simulations.mnpo.averages import policies_of_play
 
 PAIRS, DIM = 8, 2
@@ -146,8 +147,8 @@ def movement_at_the_end(world: Oracles):
     path = np.exp(played(world))
     late = path[-TAIL:]
     moved = np.max(np.ptp(late, axis=0), axis=(-2, -1))
-    gap = np.max(np.asarray(unregularised_gaps(np.log(path[::10]), world.advantages)), axis=-1)
-    rate = np.mean(np.asarray(win_rates(np.log(path[::10]), world.advantages)), axis=-1)
+    gap = np.max(np.asarray(unregularised_gaps(world.advantages, np.log(path[::10]))), axis=-1)
+    rate = np.mean(np.asarray(win_rates(world.advantages, np.log(path[::10]))), axis=-1)
     mean = np.mean(path, axis=2)[:, 0]
     error = GROWN
     series = {"path": mean[::3], "largest_gap": gap[:, 0], "mean_win_rate": rate[:, 0]}
@@ -163,8 +164,8 @@ def largest_gap_at_the_end(world: Oracles, shared: bool = False):
     if shared:
         world = Oracles(np.repeat(world.rewards[:, :1], 3, axis=1), world.logits)
     path = played(world)
-    mean = np.log(np.maximum(np.mean(np.exp(path[STEPS // 2 :]), axis=0), np.exp(-690.0)))
-    gaps = [np.max(np.asarray(unregularised_gaps(p, world.advantages)), axis=-1) for p in (path[-1], mean)]
+    both = path[-1], log_mean(path[STEPS // 2 :])
+    gaps = [np.max(np.asarray(unregularised_gaps(world.advantages, p)), axis=-1) for p in both]
     found = np.minimum(*gaps)
     return at_most(found, 0.05 + 0.0 * found, error=GROWN)
 

@@ -5,16 +5,12 @@ from typing import Any
 import numpy as np
 
 from lab.arrays import namespace, softplus
-from lab.games.divergences import (
-    backward_bernoulli,
-    bernoulli_entropy,
-    dno_loss,
-    pair_loss,
-    sppo_loss,
-    squared_distance,
-)
+from lab.family import family, log_uniform, normal, uniform, world
+from lab.games.divergences import backward_bernoulli, bernoulli_entropy, squared_distance
+from lab.games.families import planted_games
 from lab.games.game import PlantedGame, bradley_terry_game
 from lab.games.gaps import lead
+from lab.games.losses import dno_loss, pair_loss, sppo_loss
 from lab.games.multiplayer import towards
 from lab.inference.rounding import value
 from lab.ledger.evidence import evidence
@@ -23,9 +19,7 @@ from lab.objectives.conventions import ipo_target
 from lab.objectives.logistic import dpo
 from lab.objectives.squared import ipo
 from lab.policies import tabular
-from lab.worlds.family import family, log_uniform, normal, uniform, world
 from simulations.mnpo.worlds import Players, games, three
-from simulations.nash_background.worlds import planted_games
 
 INFINITE = 60.0  # a target: e^−60 is far below any rounding here
 

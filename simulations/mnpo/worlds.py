@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import numpy as np
 from jaxtyping import Float
 
 from lab.arrays import Array
+from lab.family import Family, family, log_uniform, normal, uniform, world
 from lab.games.game import skew
 from lab.policies import tabular
-from lab.worlds.family import Family, family, log_uniform, normal, uniform, world
 
 
 @world
@@ -63,8 +62,3 @@ three = games()
 def alike(world: Players) -> Any:
     """Every player plays the first one's policy."""
     return world.log_policies[..., :1, :] + 0.0 * world.logits
-
-
-def log_mean(policies: Any) -> np.ndarray:
-    """Log-probabilities of a mean policy."""
-    return np.log(np.maximum(policies, np.exp(-690.0)))

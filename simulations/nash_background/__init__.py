@@ -5,5 +5,5 @@ bilinear      the same methods on the simplest saddle, where each factor is a co
 rates         the factor of every solver near an equilibrium, measured
 regularised   Nash-MD, magnetic mirror descent, predictive updates: bounds a step, decreasing steps, bias
 proximal      the proximal point method (COMAL), and what needs no regularisation at all
-matrix        which method passes which test on which game
+who_passes      which method passes which test on which game
 """

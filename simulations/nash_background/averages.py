@@ -8,31 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from lab.arrays import log_softmax, namespace
+from lab.games.families import any_games
 from lab.games.game import PreferenceGame, comal_game, cycle, rock_paper_scissors
 from lab.games.interior import InteriorGame
-from lab.games.play import exact, log_policy, play
+from lab.games.play import log_policy, one_step, play
 from lab.games.solvers import SOLVERS, State
 from lab.inference.rounding_rules import UNIT
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most, below, equal
 from lab.policies import kl_divergence
-from lab.worlds.family import normal
-from simulations.nash_background.worlds import any_games, full_support
+from simulations.nash_background.worlds import full_support
 
 LENGTHS = (16, 64, 256, 1024)
-
-
-def one_step(name: str, game: PreferenceGame, start: Any, step_size: Any, **settings: Any) -> State:
-    """One step of a solver from a start, in the arrays of the game."""
-    solver = SOLVERS[name]
-    return solver.step(
-        solver.start(start),
-        exact(game),
-        log_reference=game.log_reference,
-        beta=game.beta,
-        step_size=step_size,
-        **settings,
-    )
 
 
 def path_of_averages(game: PreferenceGame, start: Any, step_size: Any, steps: int, *, solver: str) -> Any:
@@ -55,8 +42,7 @@ def _trials(game: PreferenceGame, start: Any, step_size: Any, steps: int) -> Any
 
     def advance(state: State, _: None) -> tuple[State, Any]:
         trial = jnp.exp(log_softmax(state.log_policy + step_size[..., None] * state.memory))
-        after = solver.step(state, exact(game), log_reference=game.log_reference, beta=game.beta, step_size=step_size)
-        return after, trial
+        return one_step(solver, game, state, step_size=step_size), trial
 
     first = solver.start(start)._replace(memory=game.lead(start))
     return jax.lax.scan(advance, first, None, length=steps)[1]
@@ -81,7 +67,7 @@ def divergence_after_a_step(world: InteriorGame, solver: str = "mirror_descent",
         target = log_softmax(start - 2.0 * target)
     xp = namespace(start)
     for step_size in (0.01, 0.3, 2.0):
-        after = one_step(solver, world.game, start, step_size).log_policy
+        after = one_step(SOLVERS[solver], world.game, start, step_size=step_size).log_policy
         grown = kl_divergence(target, after) - kl_divergence(target, start)
         # log E_π e^{z} by its excess over 1, which is small with the step.
         excess = xp.log1p(xp.sum(xp.exp(start) * xp.expm1(step_size * world.game.lead(start)), axis=-1))
@@ -140,7 +126,7 @@ probabilities_after_many_steps.control("extragradient goes to the equilibrium", 
 
 
 def _corner(actions: int) -> Any:
-    return any_games(actions, reference=normal(6.0, shape=(actions,)))
+    return any_games(actions, reference=6.0)
 
 
 @evidence("nash-background/optimistic-average-as-printed", kind="exact", over=_corner(3), size=64, rounding="declared")

@@ -5,23 +5,23 @@ from typing import Any
 import numpy as np
 
 from lab.arrays import log_softmax, namespace
+from lab.family import family, normal, uniform, world
 from lab.games import local
 from lab.games.equilibria import regularised_equilibrium
+from lab.games.families import full_support_games, win_rates
 from lab.games.game import PreferenceGame, comal_game, rock_paper_scissors
 from lab.games.gaps import close_divergence, duality_gap, lead
 from lab.games.interior import TILT, InteriorGame, interior_games
 from lab.games.local import rotations
 from lab.games.play import duality_gap as gap_of_state
-from lab.games.play import play
+from lab.games.play import one_step, play
 from lab.games.solvers import SOLVERS
 from lab.inference.rounding_rules import UNIT
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, below, equal, factor
 from lab.policies import kl_divergence
-from lab.worlds.family import family, normal, uniform, world
-from simulations.nash_background.averages import one_step
 from simulations.nash_background.rates import CLOSE, distances
-from simulations.nash_background.worlds import full_support, full_support_games, near
+from simulations.nash_background.worlds import full_support, near
 
 
 @evidence("nash-background/proximal-identity", kind="exact", over=full_support)
@@ -66,7 +66,7 @@ def useless_action(margins: Any, start_logits: Any, **inner: Any) -> UselessActi
 
 one_useless = family(
     useless_action,
-    tilts=uniform(-TILT, TILT, shape=(3,)),
+    tilts=win_rates(3, largest=TILT),
     equilibrium_logits=normal(0.7, shape=(3,)),
     margins=uniform(0, 0.5, shape=(3,)),
     start_logits=normal(1, shape=(4,)),
@@ -78,12 +78,12 @@ def divergence_falls_with_a_useless_action(world: UselessAction, gradient: bool 
     """KL(π*‖π) − KL(π*‖π₊) ≥ KL(π₊‖π) > 0 where π* leaves an action out; the surplus is that action's loss."""
     after = log_softmax(world.start_logits)
     target = world.inner.log_equilibrium
-    findings = []
+    xp, findings = namespace(target), []
     for temperature in (0.05, 0.3, 2.0):
         tilt = world.lead(after) / temperature
         before, reached = (after, log_softmax(after + tilt)) if gradient else (log_softmax(after - tilt), after)
-        # KL(π*‖·) runs over the support of π* alone.
-        fallen = kl_divergence(target, before[..., :-1]) - kl_divergence(target, reached[..., :-1])
+        # KL(π*‖π) − KL(π*‖π₊) runs over the support of π* alone.
+        fallen = xp.sum(xp.exp(target) * (reached - before)[..., :-1], axis=-1)
         moved = kl_divergence(reached, before)
         findings += [at_most(moved, fallen), below(0.0 * moved, moved)]
     return tuple(findings)
@@ -151,7 +151,7 @@ def divergence_of_extragradient(world: InteriorGame, solver: str = "extragradien
     target, start = world.log_equilibrium, world.log_start
     findings = []
     for step_size in (0.1, 1.0, 1.9):
-        after = one_step(solver, world.game, start, multiple * step_size).log_policy
+        after = one_step(SOLVERS[solver], world.game, start, step_size=multiple * step_size).log_policy
         findings.append(below(kl_divergence(target, after), kl_divergence(target, start)))
     return tuple(findings)
 

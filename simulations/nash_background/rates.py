@@ -10,8 +10,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from lab.family import uniform
 from lab.games import local
 from lab.games.equilibria import regularised_equilibrium
+from lab.games.families import full_support_games, planted_games
 from lab.games.game import PlantedGame, PreferenceGame, comal_game, cycle, rock_paper_scissors
 from lab.games.gaps import close_divergence, lead
 from lab.games.interior import InteriorGame
@@ -20,8 +22,7 @@ from lab.games.play import log_policy, play
 from lab.games.solvers import SOLVERS
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, below, equal, factor
-from lab.worlds.family import uniform
-from simulations.nash_background.worlds import full_support_games, near, planted_games
+from simulations.nash_background.worlds import near
 
 CLOSE = 1e-4  # distance of the start: what is beyond the linear part is of this relative size
 FIRST, LAST = 8, 24  # the first steps are left out: a method with memory has a second, faster factor
@@ -49,7 +50,7 @@ def _without_rotation(step_size: Any, *, beta: Any, rotation: Any) -> Any:
     return 1.0 - step_size * beta
 
 
-@evidence("nash-background/rate-of-mirror-descent", kind="rate", over=three)
+@evidence("nash-background/rate-of-mirror-descent", kind="rate", over=three, size=512)
 def mirror_descent_against_its_modulus(world: PlantedGame, draw: Draw, modulus: Any = None):
     """Distances over powers of √(a² + x²), ηβ up to 0.3: no trend is left, in random games of three actions."""
     modulus = local.mirror_descent_modulus if modulus is None else modulus

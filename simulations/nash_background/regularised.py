@@ -4,30 +4,26 @@ from typing import Any
 
 import numpy as np
 
-from lab.arrays import log_softmax, logsumexp, namespace
+from lab.arrays import beside, log_softmax, logsumexp, namespace
+from lab.family import log_uniform, uniform
 from lab.games.conventions import step_from_magnetic
 from lab.games.equilibria import regularised_equilibrium
+from lab.games.families import any_games, planted_games
 from lab.games.game import PlantedGame, PreferenceGame
 from lab.games.gaps import close_divergence, regularisation_bias_bound
-from lab.games.play import exact, log_policy, play
+from lab.games.play import log_policy, nothing, one_step, play, unrolled
 from lab.games.solvers import SOLVERS
 from lab.inference.rounding_rules import UNIT
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, equal, exponent
 from lab.policies import kl_divergence
-from lab.worlds.family import log_uniform, normal, uniform
-from simulations.nash_background.averages import one_step
-from simulations.nash_background.worlds import any_games, planted_any, planted_games
-
-
-def _column(x: Any) -> Any:
-    return x[..., None]
+from simulations.nash_background.worlds import planted_any
 
 
 def contracts(world: PlantedGame, solver: str, step_size: Any, share: Any, extra: Any = 0.0) -> Any:
     """KL(π*‖π₊) ≤ share · KL(π*‖π) + extra, for one step from the world's start."""
     target, start = world.log_equilibrium, world.log_start
-    after = one_step(solver, world.game, start, step_size).log_policy
+    after = one_step(SOLVERS[solver], world.game, start, step_size=step_size).log_policy
     return at_most(kl_divergence(target, after), share * kl_divergence(target, start) + extra)
 
 
@@ -92,7 +88,7 @@ def bias_of_nash_md(world: PlantedGame, draw: Draw, order: int = 2):
     game = PreferenceGame(*(np.repeat(x, count, axis=0) for x in _fields(world.game)))
     start, target = (np.repeat(x, count, axis=0) for x in (world.log_start, world.log_equilibrium))
     run = play(
-        SOLVERS["nash_mirror_descent"], game, step_size=np.tile(STEP_SIZES, worlds), steps=8000, measure=_nothing,
+        SOLVERS["nash_mirror_descent"], game, step_size=np.tile(STEP_SIZES, worlds), steps=8000, measure=nothing,
         start=start,
     )  # fmt: skip
     errors = np.asarray(close_divergence(target, run.state.log_policy)).reshape(worlds, count)
@@ -101,11 +97,6 @@ def bias_of_nash_md(world: PlantedGame, draw: Draw, order: int = 2):
 
 def _fields(game: PreferenceGame) -> tuple[Any, ...]:
     return game.advantage, game.log_reference, game.beta
-
-
-def _nothing(_: PreferenceGame, state: Any) -> Any:
-    """Nothing is kept of the way."""
-    return state.steps
 
 
 bias_of_nash_md.control("the order of its bound, η", order=1)
@@ -118,17 +109,12 @@ def equilibrium_is_a_fixed_point(world: PlantedGame, solver: str = ""):
     target = world.log_equilibrium
     for name in (solver,) if solver else ("mirror_descent", "extragradient"):
         for part in (0.05, 0.5, 1.0):
-            findings.append(equal(one_step(name, world.game, target, part / world.beta).log_policy, target))
+            after = one_step(SOLVERS[name], world.game, target, step_size=part / world.beta)
+            findings.append(equal(after.log_policy, target))
     if not solver:
         method, game = SOLVERS["optimistic"], world.game
         state = method.start(target)._replace(memory=game.lead(target))
-        after = method.step(
-            state,
-            exact(game),
-            log_reference=game.log_reference,
-            beta=game.beta,
-            step_size=0.5 / world.beta,
-        )
+        after = one_step(method, game, state, step_size=0.5 / world.beta)
         findings.append(equal(after.log_policy, target))
     return tuple(findings)
 
@@ -143,7 +129,7 @@ def log_ratio_of_two_actions(world: PlantedGame):
     findings = []
     for name in ("mirror_descent", "extragradient", "nash_mirror_descent"):
         for part in (0.1, 0.7):
-            after = one_step(name, world.game, start, part / world.beta).log_policy
+            after = one_step(SOLVERS[name], world.game, start, step_size=part / world.beta).log_policy
             error, before = (x - target for x in (after, start))
             findings.append(equal(error[..., 0] - error[..., 1], (1.0 - part) * (before[..., 0] - before[..., 1])))
     return tuple(findings)
@@ -158,12 +144,11 @@ def magnetic_step_as_printed(world: PlantedGame, same_step: bool = False):
     findings, game, start = [], world.game, world.log_start
     for multiple in (0.25, 1.0, 4.0):
         step = multiple * world.beta
-        joined = start + _column(step * world.beta) * game.log_reference + _column(step) * game.lead(start)
-        printed = log_softmax(joined / _column(1.0 + step * world.beta))
-        ours = one_step(
-            "mirror_descent", game, start, step if same_step else step_from_magnetic(step, magnet=world.beta)
-        ).log_policy
-        findings.append(equal(printed, ours))
+        joined = start + beside(step * world.beta) * game.log_reference + beside(step) * game.lead(start)
+        printed = log_softmax(joined / beside(1.0 + step * world.beta))
+        size = step if same_step else step_from_magnetic(step, magnet=world.beta)
+        ours = one_step(SOLVERS["mirror_descent"], game, start, step_size=size)
+        findings.append(equal(printed, ours.log_policy))
     return tuple(findings)
 
 
@@ -198,7 +183,7 @@ def predictive_update(world: PlantedGame, multiple: float = 1.0, solver: str = "
 predictive_update.control(
     "mirror descent with the same steps, little regularisation",
     solver="mirror_descent",
-    over=planted_games(beta=uniform(0.005, 0.02), spread=0.3),
+    over=planted_games(beta=uniform(0.005, 0.02), equilibrium=0.3, start=0.3),
 )
 
 
@@ -208,21 +193,19 @@ def optimistic_updates(world: PlantedGame, solver: str = "optimistic"):
     xp = namespace(world.beta)
     step_size = xp.minimum(1.0 / (2.0 * world.beta + 1.0), 0.5 + 0.0 * world.beta)
     method, game, target = SOLVERS[solver], world.game, world.log_equilibrium
-    state = method.start(world.log_start)._replace(memory=game.lead(world.log_start))
-    first = kl_divergence(target, world.log_start)
-    findings = []
-    share = 1.0
-    for _ in range(12):
-        state = method.step(state, exact(game), log_reference=game.log_reference, beta=game.beta, step_size=step_size)
-        share = share * (1.0 - step_size * world.beta)
-        findings.append(at_most(kl_divergence(target, state.log_policy), share * first))
+    start = method.start(world.log_start)._replace(memory=game.lead(world.log_start))
+    first, *later = unrolled(method, game, [step_size] * 12, start=start)
+    bound, findings = kl_divergence(target, first.log_policy), []
+    for state in later:
+        bound = (1.0 - step_size * world.beta) * bound
+        findings.append(at_most(kl_divergence(target, state.log_policy), bound))
     return tuple(findings)
 
 
 optimistic_updates.control(
     "mirror descent with the same steps, little regularisation",
     solver="mirror_descent",
-    over=planted_games(beta=uniform(0.001, 0.005), spread=0.3),
+    over=planted_games(beta=uniform(0.001, 0.005), equilibrium=0.3, start=0.3),
 )
 
 
@@ -242,13 +225,11 @@ def multiplicative_inner_loop(world: PlantedGame, long: bool = False):
     step_size = 4.0 * world.beta / (1.0 + 4.0 * world.beta**2)
     step_size = 8.0 * step_size if long else step_size
     game, target = world.game, world.log_equilibrium
-    policy = game.log_reference
-    first = kl_divergence(target, policy)
-    share, findings = 1.0, []
-    for _ in range(8):
-        policy = one_step("mirror_descent", game, policy, step_size).log_policy
-        share = share * abs(1.0 - step_size * world.beta / 2.0)
-        findings.append(at_most(kl_divergence(target, policy), share * first))
+    first, *later = unrolled(SOLVERS["mirror_descent"], game, [step_size] * 8)
+    bound, findings = kl_divergence(target, first.log_policy), []
+    for state in later:
+        bound = abs(1.0 - step_size * world.beta / 2.0) * bound
+        findings.append(at_most(kl_divergence(target, state.log_policy), bound))
     return tuple(findings)
 
 
@@ -269,7 +250,7 @@ bias_of_the_regularised_equilibrium.control("a twentieth of the bound", share=0.
 TEMPERATURES = np.geomspace(4.0, 64.0, 5)
 
 
-@evidence("nash-background/high-temperature", kind="rate", over=any_games(reference=normal(0.5, shape=(4,))))
+@evidence("nash-background/high-temperature", kind="rate", over=any_games(reference=0.5))
 def expansion_at_high_temperature(world: PreferenceGame, draw: Draw, leading: bool = False):
     """π_β against π_ref∘(1 + Aπ_ref/β): the ℓ₁ distance falls as β⁻²; without the correction as β⁻¹."""
     reference = np.exp(world.log_reference)
@@ -289,7 +270,7 @@ expansion_at_high_temperature.control("the reference alone", leading=True)
 def log_normaliser(world: PreferenceGame, slack: float = 1.0):
     """η/2 ≤ log E_π e^{ηP(·≻π)} ≤ η/2 + η²/8: the ½ in SPPO's target stands for it."""
     policy, step_size = world.log_reference, world.beta
-    found = logsumexp(policy + _column(step_size) * (0.5 + world.lead(policy)))
+    found = logsumexp(policy + beside(step_size) * (0.5 + world.lead(policy)))
     return (
         at_most(step_size / 2.0, found),
         at_most(found, step_size / 2.0 + slack * step_size**2 / 8.0),

@@ -3,42 +3,9 @@
 from typing import Any
 
 from lab.arrays import namespace
-from lab.games.game import planted, random_games
-from lab.games.interior import TILT, interior_games
+from lab.family import Family, family, normal, uniform, world
+from lab.games.families import full_support_games, planted_games
 from lab.ledger.evidence import Draw
-from lab.worlds.family import Family, family, log_uniform, normal, uniform, world
-
-
-def planted_games(actions: int = 4, *, beta: Any = None, spread: float = 1.0) -> Family:
-    """Random games with a random regularised equilibrium that is known exactly, and a random start."""
-    return family(
-        planted,
-        advantages=uniform(-0.5, 0.5, shape=(actions * (actions - 1) // 2,)),
-        equilibrium_logits=normal(spread, shape=(actions,)),
-        start_logits=normal(spread, shape=(actions,)),
-        beta=log_uniform(0.05, 3) if beta is None else beta,
-    )
-
-
-def full_support_games(actions: int = 4, *, spread: float = 0.7) -> Family:
-    """Random games whose unregularised equilibrium plays every action and is known exactly, and a random start."""
-    return family(
-        interior_games,
-        tilts=uniform(-TILT, TILT, shape=(actions * (actions - 1) // 2,)),
-        equilibrium_logits=normal(spread, shape=(actions,)),
-        start_logits=normal(spread, shape=(actions,)),
-    )
-
-
-def any_games(actions: int = 4, *, reference: Any = None, beta: Any = None) -> Family:
-    """Random games; the reference is also the start."""
-    return family(
-        random_games,
-        advantages=uniform(-0.5, 0.5, shape=(actions * (actions - 1) // 2,)),
-        reference_logits=normal(1.5, shape=(actions,)) if reference is None else reference,
-        beta=uniform(0, 0) if beta is None else beta,
-    )
-
 
 planted_any = planted_games()
 full_support = full_support_games()

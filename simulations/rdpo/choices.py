@@ -184,7 +184,7 @@ def crossover(rate: float) -> float:
 
 
 @evidence("rdpo/choices-robust-closer", kind="data", data=TRAIN)
-def robust_closer_than_plain(draw, settings=((235, 0.1), (235, 0.2), (235, 0.3)), samples=160):
+def robust_closer_than_plain(draw, settings=((235, 0.1), (235, 0.2), (235, 0.3)), samples=256):
     """All 235 people resampled and their choices flipped: is the robust fit closer to the truth than the plain one?"""
     errors = [squared_errors(draw.rng, people, rate, samples) for people, rate in settings]
     closer = np.stack([robust < plain for robust, plain in errors], axis=1).astype(float)

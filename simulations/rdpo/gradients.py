@@ -4,11 +4,11 @@
 losses differ in the weight ζ alone.
 """
 
-import functools
-import math
+from functools import cache, partial
 
 import numpy as np
 
+from lab.family import family, log_uniform, uniform
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most, below, equal
 from lab.objectives.logistic import (
@@ -20,36 +20,34 @@ from lab.objectives.logistic import (
     robust_dpo_weight,
 )
 from lab.objectives.noise import break_even_batch, push
-from lab.worlds.family import family, log_uniform, uniform
 from lab.worlds.noisy_pairs import NoisyPair, flip_counts
+from simulations.rdpo.differences import SLOPE_ERROR, slope
 
 RATES = uniform(0.01, 0.49)
 
 pairs = family(NoisyPair, margin=uniform(-3, 3), flip_rate=RATES, beta=log_uniform(0.3, 3))
 
-STEP = 2.0**-7
-THIRD = 1 / (6 * math.sqrt(3))  # the largest third derivative of log(1 + e^{-h})
-
 
 @evidence("rdpo/gradient-weight", kind="exact", over=pairs)
-def weights_against_differences(world, shift=0.0):
-    """Central differences of the losses in h against the weights, within the difference's error THIRD·STEP²/6."""
+def weights_against_differences(world, assumed_rate=None):
+    """Central differences of the losses in h against the weights, to within the difference's error."""
     beta, rate = world.beta, world.flip_rate
-    settings = {"beta": beta, "flip_rate": rate}
-    ahead, behind = world.margin + STEP / beta, world.margin - STEP / beta
+    assumed = rate if assumed_rate is None else assumed_rate
 
-    def gap(loss, weight, **settings):
-        difference = (loss(ahead, **settings) - loss(behind, **settings)) / (2 * STEP)
-        return at_most(np.abs(difference + weight(world.margin, **settings) + shift), THIRD * STEP**2 / 6)
+    def gap(loss, weight):
+        return at_most(np.abs(slope(loss, world.margin, beta) + weight(world.margin, beta=beta)), SLOPE_ERROR)
 
     return (
-        gap(dpo, dpo_weight, beta=beta),
-        gap(conservative_dpo, conservative_dpo_weight, **settings),
-        gap(robust_dpo, robust_dpo_weight, **settings),
+        gap(partial(dpo, beta=beta), dpo_weight),
+        gap(
+            partial(conservative_dpo, beta=beta, flip_rate=rate),
+            partial(conservative_dpo_weight, flip_rate=assumed),
+        ),
+        gap(partial(robust_dpo, beta=beta, flip_rate=rate), partial(robust_dpo_weight, flip_rate=assumed)),
     )
 
 
-weights_against_differences.control("weights off by a thousandth", shift=1e-3)
+weights_against_differences.control("the weights of half the flip rate", assumed_rate=lambda world: world.flip_rate / 2)
 
 
 @evidence("rdpo/robust-weight-range", kind="exact", over=pairs)
@@ -135,7 +133,7 @@ errors_on_both_sides.control(
 errors_on_both_sides.control("robust DPO always pays", threshold=lambda world: lambda rate: 0.0 * rate)
 
 
-@functools.cache
+@cache
 def _figure():
     """For the figure: the price in variance, the break-even batch, and errors against the batch at ε = 0.2."""
     rate = np.linspace(0.02, 0.4, 20)

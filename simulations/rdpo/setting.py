@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import jax
 import numpy as np
 
 from lab.estimation.covariance import robust_covariance
 from lab.estimation.fitting import fit
 from lab.estimation.linear import quadratic_form
+from lab.estimation.sandwich import sandwich
+from lab.family import family, log_uniform, normal, uniform
+from lab.inference.rounding import value
 from lab.ledger.evidence import Draw
 from lab.objectives.logistic import robust_dpo
-from lab.worlds.family import family, log_uniform, normal, uniform
 from lab.worlds.log_linear import LogLinear
 
 SIZES = (4_000, 16_000, 64_000, 256_000)
@@ -75,6 +78,7 @@ def estimate(
     flip_rate: Any,
     beta: float = 1.0,
     radius: Any = BALL,
+    ridge: float = 0.0,
     steps: int = 100,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Shifts fitted to tables of counts with any leading shape, and whether each fit converged. The plain loss is
@@ -92,6 +96,7 @@ def estimate(
             tables[0][pick],
             tables[1][pick],
             radius=radii[pick],
+            ridge=ridge,
             beta=np.full(ROWS, beta),
             steps=steps,
             flip_rate=rates[pick],
@@ -133,6 +138,17 @@ def covariance(world: LogLinear, flip_rate: Any) -> Any:
     return robust_covariance(
         world.pair_features, world.pair_probabilities, world.margins, beta=world.beta, flip_rate=flip_rate
     )
+
+
+def plain_covariance(worlds: LogLinear) -> np.ndarray:
+    """The sandwich of the plain loss of a family of worlds at its own limit, to which their flips have moved it."""
+    plain = jax.tree.map(value, worlds)
+    won, lost = plain.frequencies()
+    setting = {"beta": plain.beta, "flip_rate": 0.0}
+    theta = fit(robust_dpo, plain.pair_features, won, lost, **setting).theta
+    spread = np.asarray(sandwich(robust_dpo, theta, plain.pair_features, won, lost, **setting))
+    # Of the pairs that are counted; those of two equal actions carry no information.
+    return spread / np.sum(won + lost, axis=-1)[..., None, None]
 
 
 def limit(loss: Callable[..., Any], world: LogLinear, assumed: Any) -> np.ndarray:

@@ -1,32 +1,38 @@
-"""The correction applied to other losses, and the shapes it makes: convexity, falling without bound, existence.
+"""The correction applied to other losses, and the shapes it makes: convexity, falling without bound.
 
 `rdpo` (arXiv 2403.00409v1), C8 and C9.
 """
 
 import math
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
-from scipy.optimize import minimize
 
-from lab.arrays import softplus
+from lab.arrays import Array, softplus
+from lab.family import family, log_uniform, normal, uniform, world
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most, below, equal
-from lab.objectives.existence import existence, slope_at_infinity
 from lab.objectives.hinge import hinge, robust_hinge
 from lab.objectives.listwise import plackett_luce_dpo, robust_plackett_luce_dpo
-from lab.objectives.logistic import conservative_dpo, dpo, dpo_curvature, robust_dpo, robust_dpo_weight
+from lab.objectives.logistic import (
+    conservative_dpo,
+    dpo,
+    dpo_curvature,
+    noisy_likelihood_dpo,
+    robust_dpo,
+)
 from lab.objectives.noise import push, robust
 from lab.objectives.probit import probit, robust_probit
 from lab.objectives.squared import ipo, ipo_minimiser, robust_ipo, robust_ipo_minimiser
-from lab.worlds.family import family, log_uniform, normal, uniform
 from lab.worlds.noisy_pairs import (
     Chord,
     MisjudgedVotes,
     NoisyPair,
     NoisyRanking,
     VotedPair,
-    labelled_pairs,
 )
+from simulations.rdpo.differences import CURVATURE_ERROR, curvature
 
 RATES = uniform(0.01, 0.49)
 BETAS = log_uniform(0.1, 10)
@@ -103,19 +109,31 @@ tabular_ipo_margin.control("the robust form restores it", corrected=True)
 chords = family(Chord, left=uniform(-4, 4), right=uniform(-4, 4), flip_rate=RATES, beta=log_uniform(0.3, 3))
 
 
-def _convex(world, losses):
-    settings = {"beta": world.beta, "flip_rate": world.flip_rate}
-    return tuple(at_most(0.0, world.sag(lambda m, f=f: f(m, **settings))) for f in losses)
-
-
 @evidence("rdpo/convex-forms", kind="exact", over=chords)
-def chords_of_convex_forms(world, losses=(robust_dpo, robust_ipo)):
-    """Random chords of robust DPO and robust IPO."""
-    return _convex(world, losses)
+def chords_of_convex_forms(world, losses=(dpo, ipo)):
+    """Random chords of robust DPO and robust IPO: they sag as little as those of the clean losses, since a line has
+    no curvature."""
+    found = []
+    for clean in losses:
+        before = world.sag(partial(clean, beta=world.beta))
+        after = world.sag(partial(CORRECTED[clean], beta=world.beta, flip_rate=world.flip_rate))
+        found += [at_most(0.0, after), equal(after, before)]
+    return tuple(found)
 
 
-chords_of_convex_forms.control("robust hinge", losses=(robust_hinge,))
-chords_of_convex_forms.control("robust probit", losses=(robust_probit,))
+chords_of_convex_forms.control("robust hinge", losses=(hinge,))
+chords_of_convex_forms.control("robust probit", losses=(probit,))
+
+
+@evidence("rdpo/convex-forms", kind="exact", over=pairs)
+def curvature_of_robust_dpo(world, loss=robust_dpo):
+    """Second differences of robust DPO are σ(h)σ(−h) > 0, to within their error, at every flip rate."""
+    clean = dpo_curvature(world.margin, beta=world.beta)
+    observed = curvature(partial(loss, beta=world.beta, flip_rate=world.flip_rate), world.margin, world.beta)
+    return below(0.0, clean), at_most(np.abs(observed - clean), CURVATURE_ERROR)
+
+
+curvature_of_robust_dpo.control("the noisy likelihood", loss=lambda world: noisy_likelihood_dpo)
 
 
 @evidence("rdpo/template-keeps-convexity", kind="exact", over=chords)
@@ -128,27 +146,81 @@ def chords_of_the_template(world, losses=(hinge, probit)):
 chords_of_the_template.control("logistic and squared losses, whose odd part is linear", losses=(dpo, ipo))
 
 
-def offset_dpo(margin, *, beta):
-    """DPO with an offset of one and a small penalty on the margin: smooth, strongly convex, odd part not linear."""
-    return dpo(margin - 1.0, beta=beta) + 0.1 * margin * margin
+@world
+class MixedLoss(Chord):
+    """A convex loss put together from four, with random weights: logistic (with an offset), squared, hinge, probit."""
+
+    offset: Array
+    logistic: Array
+    squared: Array
+    hinge: Array
+    probit: Array
+
+    def loss(self, margin, *, beta):
+        return (
+            self.logistic * dpo(margin - self.offset, beta=beta)
+            + self.squared * ipo(margin, beta=beta)
+            + self.hinge * hinge(margin, beta=beta)
+            + self.probit * probit(margin, beta=beta)
+        )
+
+    def odd(self, margin):
+        r"""$\ell(m) - \ell(-m)$."""
+        return self.loss(margin, beta=self.beta) - self.loss(-margin, beta=self.beta)
+
+    def corrected_sag(self, flip_rate):
+        return self.sag(partial(robust(self.loss, flip_rate=flip_rate), beta=self.beta))
+
+    @property
+    def least_bending_rate(self):
+        r"""The rate from which on the chord (or its mirror image) lies beneath: $\text{sag}(\ell) + c\,\text{sag}(o) <
+        0$ for the odd part o, whose bends at m and −m are opposite."""
+        c = self.sag(partial(self.loss, beta=self.beta)) / -self.sag(self.odd)
+        return c / (1.0 + 2.0 * c)
 
 
-_near = {"left": uniform(-1.3, -1.2), "right": uniform(-0.8, -0.7), "beta": uniform(1.0, 1.0)}
-high_rates = family(Chord, flip_rate=uniform(0.45, 0.49), **_near)
-low_rates = family(Chord, flip_rate=uniform(0.01, 0.1), **_near)
+def _mixed(left, length, way, offset, kink, **parameters):
+    """Of a chord and its mirror image, the one on which the odd part bends downwards.
+
+    For margins above 0 the odd part of a hinge and of a loss offset to the right bends upwards, that of the probit loss
+    and of a loss offset to the left downwards: they are not mixed, so that they do not cancel.
+    """
+    up = way > 0
+    drawn = MixedLoss(
+        left=left, right=left + length, offset=np.where(up, offset, -offset), hinge=np.where(up, kink, 0.0 * kink),
+        probit=np.where(up, 0.0 * kink, kink), **parameters,
+    )  # fmt: skip
+    downwards = drawn.sag(drawn.odd) < 0
+    ends = [np.where(downwards, drawn.left, -drawn.right), np.where(downwards, drawn.right, -drawn.left)]
+    return replace(drawn, left=ends[0], right=ends[1])
 
 
-@evidence("rdpo/convex-at-every-rate", kind="exact", over=high_rates)
-def a_nonlinear_odd_part_bends(world):
-    """Offset DPO is strongly convex; its corrected form sags at high flip rates."""
-    corrected = robust(offset_dpo, flip_rate=world.flip_rate)
-    clean = world.sag(lambda m: offset_dpo(m, beta=world.beta))
-    return below(0.0, clean), below(world.sag(lambda m: corrected(m, beta=world.beta)), 0.0)
+_mixture = {
+    "left": uniform(0.2, 1), "length": uniform(1, 3), "way": uniform(-1, 1), "logistic": uniform(0.1, 1),
+    "squared": uniform(0.1, 1), "flip_rate": RATES, "beta": log_uniform(0.5, 2),
+}  # fmt: skip
+bent = family(_mixed, offset=uniform(0.5, 2), kink=uniform(0.1, 1), **_mixture)
+linear = family(_mixed, offset=uniform(0, 0), kink=uniform(0, 0), **_mixture)
 
 
-a_nonlinear_odd_part_bends.control(
-    "low flip rates: it stays convex although its odd part is not linear", over=low_rates
-)
+@evidence("rdpo/convex-at-every-rate", kind="exact", over=bent)
+def a_nonlinear_odd_part_bends(world, beyond=True):
+    """Mixtures of losses whose odd part is not linear: beyond its critical rate, below one half, the chord sags."""
+    rate = world.least_bending_rate
+    rate = (rate + 0.5) / 2.0 if beyond else rate / 2.0
+    return below(world.corrected_sag(rate), 0.0), below(0.0, world.sag(partial(world.loss, beta=world.beta)))
+
+
+a_nonlinear_odd_part_bends.control("half the critical rate: at one given rate it may stay convex", beyond=False)
+
+
+@evidence("rdpo/convex-at-every-rate", kind="exact", over=linear)
+def a_linear_odd_part_never_bends(world):
+    """Mixtures of logistic and squared losses: the chord stays above at every flip rate."""
+    return at_most(0.0, world.corrected_sag(world.flip_rate))
+
+
+a_linear_odd_part_never_bends.control("an offset, a hinge and a probit loss are mixed in", over=bent)
 
 
 # Falling without bound.
@@ -256,14 +328,14 @@ rankings_by_enumeration.control("half the rate", assumed=0.5)
 
 
 @evidence("rdpo/listwise-of-two", kind="exact", over=pairs)
-def two_items_are_a_pair(world, factor=1.0):
+def two_items_are_a_pair(world, others=0):
     """The corrected Plackett–Luce loss of two log-ratios against robust DPO on their difference."""
-    log_ratios = np.stack([factor * world.margin, 0.0 * world.margin], axis=-1)
+    log_ratios = np.stack([world.margin, 0.0 * world.margin, *[world.margin - 4.0] * others], axis=-1)
     listwise = robust_plackett_luce_dpo(log_ratios, beta=world.beta, flip_rate=world.flip_rate)
     return equal(listwise, robust_dpo(world.margin, beta=world.beta, flip_rate=world.flip_rate))
 
 
-two_items_are_a_pair.control("log-ratios half as far apart", factor=0.5)
+two_items_are_a_pair.control("a third item in the ranking", others=1)
 
 thirds = family(
     Chord, left=uniform(-2, -0.5), right=uniform(0.5, 2), flip_rate=uniform(0.02, 0.8), beta=uniform(1.0, 1.0)
@@ -283,71 +355,3 @@ def a_ranking_with_a_dominant_last(world, corrected=True):
 
 
 a_ranking_with_a_dominant_last.control("the uncorrected loss", corrected=False)
-
-
-# Does the minimum exist? Data sets of 48 pairs with three features.
-
-PAIRS, FEATURES = 48, 3
-data = family(
-    labelled_pairs, features=normal(1.0, shape=(PAIRS, FEATURES)), theta=normal(1.0, shape=(FEATURES,)),
-    label_draw=uniform(0, 1, shape=(PAIRS,)), flip_draw=uniform(0, 1, shape=(PAIRS,)), flip_rate=uniform(0.1, 0.3),
-)  # fmt: skip
-
-
-def _existence(world):
-    found = [existence(x, y) for x, y in zip(world.features, world.labels, strict=True)]
-    return np.array([f.critical_flip_rate for f in found]), np.array([f.direction for f in found])
-
-
-def _rate(critical, part):
-    """A rate below the critical one (part < 1: that part of it) or above it (part > 1: on the way to a half)."""
-    return critical * part if part < 1 else critical + (0.5 - critical) * (part - 1)
-
-
-@evidence("rdpo/existence", kind="exact", over=data, size=64, rounding="declared")
-def falls_above_the_critical_rate(world, part=1.1):
-    """Above the linear program's rate, the loss falls for ever along the program's direction."""
-    critical, direction = _existence(world)
-    rate = _rate(critical, part)
-    slope = slope_at_infinity(direction, world.features, world.labels, beta=1.0, flip_rate=rate)
-    # Two sums of 48 × 3 products of numbers below 4: rounding is below 4 (48 + 3) u Σ|x| / (1 − 2ε) < 1e-11.
-    return below(slope, 0.0, error=1e-11)
-
-
-falls_above_the_critical_rate.control("below the critical rate it rises there", part=0.9)
-
-
-@evidence("rdpo/existence", kind="exact", over=data, size=32, rounding="declared")
-def stationary_below_the_critical_rate(world, part=0.9):
-    r"""Below it, a search arrives, and a certificate says that a minimiser is near.
-
-    For losses with |f'''| ≤ f'' a Newton decrement λ with λ·R/√(least curvature) ≤ ½, R the longest feature vector,
-    implies a minimiser (Bach 2010, Proposition 2).
-    """
-    critical, _ = _existence(world)
-    rates = _rate(critical, part)
-    rows = zip(world.features, world.labels, rates, strict=True)
-    return at_most(np.array([_certificate(x, y, rate) for x, y, rate in rows]), 0.5, error=0.1)
-
-
-def _certificate(x, y, rate):
-    """λ·R/√(least curvature) where the search stopped. Far from ½ on either side, so a tenth covers its rounding."""
-    signed = y[:, None] * x
-
-    def loss(theta):
-        return np.mean(robust_dpo(signed @ theta, beta=1.0, flip_rate=rate))
-
-    def gradient(theta):
-        return -np.mean(robust_dpo_weight(signed @ theta, beta=1.0, flip_rate=rate)[:, None] * signed, axis=0)
-
-    # The box only keeps a search that has no end from overflowing; whoever ends on its side has a gradient there.
-    box, options = [(-100.0, 100.0)] * x.shape[1], {"ftol": 0.0, "gtol": 1e-9}
-    theta = minimize(loss, np.zeros(x.shape[1]), jac=gradient, method="L-BFGS-B", bounds=box, options=options).x
-    bend = dpo_curvature(signed @ theta, beta=1.0)
-    curvature, axes = np.linalg.eigh(np.mean(bend[:, None, None] * x[:, :, None] * x[:, None, :], axis=0))
-    curvature = np.maximum(curvature, 1e-30)
-    decrement = np.sqrt(np.sum((axes.T @ gradient(theta)) ** 2 / curvature))
-    return decrement * np.max(np.linalg.norm(x, axis=-1)) / np.sqrt(curvature[0])
-
-
-stationary_below_the_critical_rate.control("above the critical rate there is no such point", part=1.1)

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.optimize import lsq_linear
 
 from lab.arrays import namespace
+from lab.family import family, normal, uniform, world
 from lab.inference.rounding import rounded
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, equal, mean_at_most
@@ -18,11 +19,10 @@ from lab.operators import steps
 from lab.operators.finite_sums import average_cocoercivity
 from lab.operators.methods import Page, page_halpern
 from lab.operators.problems import bilinear_sum, regression
-from lab.operators.projections import Box
+from lab.operators.projections import box
 from lab.operators.runs import run
-from lab.operators.schedules import batch_size, noise_condition, residual_bound
+from lab.operators.schedules import anchor_weight, batch_size, noise_condition, residual_bound, step_size_limit
 from lab.operators.worst_cases import anchored_huber_slope, huber_gradient
-from lab.worlds.family import family, normal, uniform, world
 from simulations.vr_halpern.worlds import SAFE, Start, cancelling, coordinates, moments, random_sums
 
 SMALL, MANY = tuple(range(5, 101)), (400, 1000, 10**4, 10**5, 10**6)
@@ -144,7 +144,7 @@ def residual_of_the_worst_huber_operator(mismatch: float = 1.0):
         start = point = rounded(np.ones(1))
         for k in range(last):
             value = huber_gradient(point, slope=slope)
-            point, _ = steps.page_halpern(point, start, value, anchor=2.0 / (k + 4.0), step_size=0.25)
+            point, _ = steps.page_halpern(point, start, value, anchor=anchor_weight(k), step_size=0.25)
         residual = huber_gradient(point, slope=slope)
         # At most 1000 steps of five roundings each, on numbers of size at most 1, and a sum of 1000 positive terms.
         findings.append(equal(residual, anchored_huber_slope(last), error=1e-12))
@@ -246,7 +246,7 @@ def least_squares_in_a_box() -> Boxed:
 
 def bilinear_in_a_box() -> Boxed:
     """64 bilinear components that differ widely, in a square: 1 is the Lipschitz constant of F and nothing more."""
-    problem = replace(bilinear_sum(4.0, copies=16), constraint=Box(-1.0, 1.0))
+    problem = replace(bilinear_sum(4.0, copies=16), constraint=box(-1.0, 1.0))
     return Boxed(problem, np.array([1.0, -0.5]), 1.2, 1.0, 1.5)
 
 
@@ -271,7 +271,7 @@ def box_runs(method: Any, problem: Any, start: Any, key: Any, runs: int) -> Any:
 def residual_in_a_box(draw: Draw, boxed: Any = None):
     """Runs on least squares in a box: E min_g ‖F(u_k)+g‖² at k = 10, 20, 40, 80 against the square of the bound."""
     problem, start, distance, constant, largest = boxed or least_squares_in_a_box()
-    method = page_halpern(0.25 / constant, batch=batch_size(problem.count))
+    method = page_halpern(step_size_limit(constant), batch=batch_size(problem.count))
     squares = np.asarray(box_runs(method, problem, jnp.asarray(start), draw.key, draw.size))[:, list(MARKS)]
     bound = residual_bound(np.array(MARKS), cocoercivity=constant, distance=distance, constrained=True) ** 2
     series = {"iteration": np.array(MARKS), "bound": np.sqrt(bound)}

@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 
 from lab.arrays import namespace
+from lab.family import family, normal, uniform, world
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, exponent
 from lab.operators import steps
 from lab.operators.finite_sums import average_lipschitz
 from lab.operators.planar import PlanarOperator, norm
 from lab.operators.problems import bilinear_sum
-from lab.operators.resolvent_moments import contraction, inner_parameters, inner_steps, outer_moments, relative_error
-from lab.worlds.family import family, normal, uniform, world
+from lab.operators.resolvent_moments import contraction, inner_parameters, outer_moments, relative_error
+from lab.operators.schedules import INNER_FACTOR, inner_steps
 from simulations.vr_halpern.cost import first_passage
 
 SIZES = (16, 64, 256, 1024)
@@ -84,7 +85,7 @@ def residual_with_exact_resolvents(world: PlanarOperator, measured: str = "outpu
         point = world.start
         for k in range(61):
             output = resolvent(world, point, (root / smooth)[:, None])
-            point = steps.anchored(output, world.start, anchor=1.0 / (k + 2.0))
+            point = steps.halpern(output, world.start, iteration=k + 1)
             if k in (0, 1, 3, 10, 30, 60):
                 where = output if measured == "output" else point
                 bound = 2.0 * smooth * distance / (root * (k + 1.0))
@@ -105,7 +106,7 @@ def outer_path(n: int, spread: float, factor: float, length: int) -> Any:
     return type(path)(*map(np.asarray, path)), counts
 
 
-SPREAD, FACTOR = 1.0, 4.0
+SPREAD, FACTOR = 1.0, INNER_FACTOR
 CONSTANT = float(np.sqrt(1.0 + SPREAD**2))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from lab.arrays import namespace
+from lab.family import family, normal, uniform, world
 from lab.inference.rounding import rounded
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, equal, exponent
@@ -18,7 +19,6 @@ from lab.operators.worst_cases import (
     huber_gradient,
     value_bound,
 )
-from lab.worlds.family import family, normal, uniform, world
 from simulations.vr_halpern.classical import cocoercive, monotone
 
 STEPS = np.array([0.25, 0.5, 1.0, 1.5, 1.8])  # step times smoothness

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from lab.arrays import namespace
+from lab.family import family, normal, uniform, world
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most, equal
 from lab.operators import steps
@@ -16,7 +17,6 @@ from lab.operators.worst_cases import (
     halpern_identity,
     shrinking_map,
 )
-from lab.worlds.family import family, normal, uniform, world
 
 BLOCKS, LONGEST = 2, 40
 CHECKED = (1, 2, 5, 10, 20, LONGEST)

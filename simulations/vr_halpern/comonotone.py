@@ -10,11 +10,11 @@ the resolvent is nonexpansive for η ≥ −2ρ, and Halpern's rate holds as it 
 """
 
 from lab.arrays import namespace
+from lab.family import family, log_uniform, normal, uniform
 from lab.ledger.evidence import evidence
 from lab.ledger.findings import at_most
 from lab.operators import steps
 from lab.operators.planar import PlanarOperator, norm
-from lab.worlds.family import family, log_uniform, normal, uniform
 from simulations.vr_halpern.algorithm_2 import resolvent
 
 # Scaled rotations by more than a quarter turn: none of them is monotone.
@@ -36,7 +36,7 @@ def residual_with_comonotone_operators(world: PlanarOperator, stretch: float = 1
         point = world.start
         for k in range(61):
             output = resolvent(world, point, step[:, None])
-            point = steps.anchored(output, world.start, anchor=1.0 / (k + 2.0))
+            point = steps.halpern(output, world.start, iteration=k + 1)
             if k in (0, 1, 3, 10, 30, 60):
                 findings.append(at_most(norm(world.operator(output)), 2.0 * world.distance() / (step * (k + 1.0))))
     return tuple(findings)

@@ -11,13 +11,14 @@ from lab.ledger.findings import at_most, exponent
 from lab.operators.finite_sums import average_cocoercivity, sharpness
 from lab.operators.moments import Noise, batch_noise, page_halpern_moments
 from lab.operators.schedules import (
-    anchor_weights,
+    anchor_weight,
     batch_size,
     break_even_components,
     deterministic_cost,
     expected_cost,
-    reset_probabilities,
+    reset_probability,
     restart_length,
+    step_size_limit,
 )
 from simulations.vr_halpern.worlds import SAFE, Start, moments, random_sums, rare_start
 
@@ -130,7 +131,7 @@ def residual_over_restarts(world: Start, flat: bool = False):
         shrink = np.array([1.0, 1.0, 0.03])
         sums = [shrink[:, None] * m * shrink for m in sums]
         away = away * np.array([0.0, 0.0, 1.0]) + np.array([0.0, 0.0, 1.0])
-    sizes = np.array([0.25 / (SAFE * average_cocoercivity(m)) for m in sums])
+    sizes = np.array([step_size_limit(SAFE * average_cocoercivity(m)) for m in sums])
     count = sums[0].shape[0]
     noise = Noise(
         *(jnp.asarray(np.stack(p)) for p in zip(*[batch_noise(m, batch=batch_size(count)) for m in sums], strict=True))
@@ -154,10 +155,12 @@ residual_over_restarts.control("one direction a thousand times flatter, where th
 
 
 def _restart(noise: Noise, starts: np.ndarray, sizes: np.ndarray, count: int, steps: int) -> Any:
+    k = np.arange(steps)
+
     def along(noise: Noise, start: Any, size: Any) -> Any:
         return page_halpern_moments(
-            noise, start, step_size=size, anchor_weights=anchor_weights(steps),
-            reset_probabilities=reset_probabilities(count, steps),
+            noise, start, step_size=size, anchor_weights=anchor_weight(k),
+            reset_probabilities=reset_probability(count, k),
         )  # fmt: skip
 
     path = jax.vmap(along)(noise, jnp.asarray(starts), jnp.asarray(sizes))

@@ -22,6 +22,7 @@ from lab.operators import methods
 from lab.operators.methods import Method, Outer, Reduced
 from lab.operators.problems import ouyang_xu, policeman_and_burglar
 from lab.operators.runs import natural_residual, run
+from lab.operators.schedules import iteration_cost
 
 NAMES = ("EG", "VR-EG", "EAG", "Algorithm 1", "Algorithm 2")
 SWINGING = ("EAG", "Algorithm 1")  # these two are followed for longer on the quadratic program
@@ -40,8 +41,7 @@ class Experiment(NamedTuple):
 
 def code_epochs(n: int) -> tuple[float, ...]:
     """About how many epochs a step of each method costs, in the order of NAMES; those of Algorithm 2 grow slowly."""
-    reset = 4.0 / (np.sqrt(n) + 5.0)
-    page = reset + 2.0 * (1.0 - reset) * int(np.sqrt(n)) / n
+    page = iteration_cost(n, n, batch=int(np.sqrt(n))) / n  # of a late iteration
     return 2.0, 3.0 / n, 2.0, float(page), 1.0 + 3.0 * 0.05 * np.log(300.0)
 
 
@@ -60,7 +60,7 @@ def matrix_game(stretch: float = 1.0) -> Experiment:
         methods.page_halpern(stretch * 5.0 / frobenius, batch=int(np.sqrt(n)), replacement=False),
         methods.outer_halpern(
             n**0.5 / frobenius, stretch * 5.0 * (p * (1 - p)) ** 0.5 / (n**0.5 + 1.0), reset=p, inner_factor=0.05,
-            snapshot="centre", whole=True,
+            snapshot="centre", round_down=True,
         ),
     )  # fmt: skip
     return Experiment(on_device(problem), found, code_epochs(n), (100, 100), 500)
@@ -76,7 +76,7 @@ def quadratic_program(stretch: float = 1.0) -> Experiment:
         methods.anchored_extragradient(0.3),
         methods.page_halpern(stretch * 0.3, batch=int(np.sqrt(n)), replacement=False),
         methods.outer_halpern(
-            n**0.5, stretch * 1e-3, reset=p, inner_factor=0.05, snapshot="centre", whole=True
+            n**0.5, stretch * 1e-3, reset=p, inner_factor=0.05, snapshot="centre", round_down=True
         ),
     )  # fmt: skip
     return Experiment(on_device(ouyang_xu(n)), found, code_epochs(n), (5000, 1000), 5000)
@@ -96,8 +96,8 @@ def both_residuals(problem: Any, state: Any) -> Any:
 def curves(
     make: Callable[..., Experiment], names: tuple[str, ...] = NAMES, epochs: int | None = None
 ) -> dict[str, np.ndarray]:
-    """For the figures: epochs, and both residuals there, along one run of each method."""
-    experiment, series = make(), {}
+    """For the figures: all names, and of each of these methods the epochs and both residuals there, along one run."""
+    experiment, series = make(), {"names": np.array(NAMES)}
     for name in names:
         index = NAMES.index(name)
         every = max(round((epochs or experiment.drawn) / experiment.epochs_a_step[index] / STRETCHES), 1)
@@ -217,6 +217,7 @@ def residuals_that_fall(draw: Draw, method: str = "Algorithm 1"):
     found = np.asarray(last_quarter(experiment.methods[index], experiment.problem, keys, every))
     fell = found[:, 1:] < found[:, :1]
     series = {} if method == "EAG" else dict(curves(quadratic_program, SWINGING, 4 * QUARTER))
+    series["compared"] = QUARTER * np.array([3, 4])
     return mean_at_least(fell * 1.0, np.full(1, 0.5), low=0.0, high=1.0, series=series)
 
 

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from lab.arrays import namespace
+from lab.family import family, log_uniform, normal, world
 from lab.inference.rounding import rounded
 from lab.ledger.evidence import Draw, evidence
 from lab.ledger.findings import at_most, exponent
 from lab.operators.noisy import halpern_moments, page_batches, page_error_after, page_probability
-from lab.worlds.family import family, log_uniform, normal, world
 
 STEPS = 300
 

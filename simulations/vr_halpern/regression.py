@@ -14,8 +14,8 @@ from lab.ledger.findings import mean_at_most
 from lab.operators.finite_sums import average_cocoercivity
 from lab.operators.methods import page_halpern
 from lab.operators.problems import Regression, regression
-from lab.operators.runs import run
-from lab.operators.schedules import batch_size, break_even_components, residual_bound
+from lab.operators.runs import residual, run
+from lab.operators.schedules import batch_size, break_even_components, residual_bound, step_size_limit
 from simulations.vr_halpern.worlds import SAFE
 
 MARKS = (0, 10, 20, 80)
@@ -55,10 +55,9 @@ def constrained() -> Study:
 
 
 def squared_residual(problem: Regression, state: Any) -> Any:
-    value = problem.operator(state.point)
     if problem.constraint is None:
-        return jnp.sum(value**2)
-    return problem.constraint.least_residual(state.point, value) ** 2
+        return residual(problem, state.point) ** 2
+    return problem.constraint.least_residual(state.point, problem.operator(state.point)) ** 2
 
 
 @partial(jax.jit, static_argnames=("method", "runs"))
@@ -74,7 +73,7 @@ def residuals(method: Any, problem: Regression, key: Any, runs: int) -> Any:
 def finding(study: Study, draw: Draw, shrink: float) -> Any:
     """Squared residuals after 10, 20 and 80 iterations against the square of the bound."""
     problem, constant = study.problem, study.constant / shrink
-    method = page_halpern(0.25 / constant, batch=batch_size(problem.count))
+    method = page_halpern(step_size_limit(constant), batch=batch_size(problem.count))
     squares = np.asarray(residuals(method, problem, draw.key, draw.size))[:, 1:]
     at = np.array(MARKS[1:])
     settings = {"cocoercivity": constant, "distance": study.distance}

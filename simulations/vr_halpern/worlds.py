@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lab.family import Family, family, log_uniform, normal, uniform, world
 from lab.operators.finite_sums import LinearSum, average_cocoercivity, operator_norm
 from lab.operators.moments import Noise, Path, batch_noise, page_halpern_moments
 from lab.operators.problems import coordinate_sum, rare_sum
-from lab.operators.schedules import anchor_weights, batch_size, reset_probabilities
-from lab.worlds.family import Family, family, log_uniform, normal, uniform, world
+from lab.operators.schedules import anchor_weight, batch_size, reset_probability, step_size_limit
 
 # An on-average constant may be replaced by any larger one: this covers the rounding of the eigenvalue solver.
 SAFE = 1 + 1e-9
@@ -83,19 +83,20 @@ def moments(
         one = sums.one(index)
         count = one.count if components is None else components
         constants.append(SAFE * average_cocoercivity(one.matrices) if constant is None else constant)
-        sizes.append(0.25 / constants[-1] if step == "paper" else 0.9 / operator_norm(one.matrices))
+        sizes.append(step_size_limit(constants[-1]) if step == "paper" else 0.9 / operator_norm(one.matrices))
         size = batch_size(count) if batch is None else batch
         noises.append(batch_noise(one.matrices, batch=size, count=count))
     noise = Noise(*(jnp.asarray(np.stack(parts)) for parts in zip(*noises, strict=True)))
+    k = np.arange(steps)
     probability = {
-        "paper": reset_probabilities(count, steps),
-        "never": (np.arange(steps) < 2) * 1.0,
+        "paper": reset_probability(count, k),
+        "never": (k < 2) * 1.0,
         "always": np.ones(steps),
     }[resets]
 
     def along(noise: Noise, away: Any, size: Any) -> Path:
         return page_halpern_moments(
-            noise, away, step_size=size, anchor_weights=anchor_weights(steps), reset_probabilities=probability
+            noise, away, step_size=size, anchor_weights=anchor_weight(k), reset_probabilities=probability
         )
 
     path = jax.vmap(along)(noise, jnp.asarray(sums.away)[..., None], jnp.asarray(sizes))

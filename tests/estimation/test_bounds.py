@@ -33,6 +33,15 @@ def test_error_bound_scales_as_stated(rate, size):
     np.testing.assert_allclose(bound * (1 - 2 * rate), error_bound(size, flip_rate=0.0, **SHEET), rtol=1e-9)
 
 
+def test_a_ridge_adds_its_bias():
+    plain = error_bound(2000, flip_rate=0.2, **SHEET)
+    with_ridge = error_bound(2000, flip_rate=0.2, penalty=0.25, length=0.6, **SHEET)
+    np.testing.assert_allclose(with_ridge, plain + 0.3, rtol=1e-12)
+    assert_libraries_agree(
+        lambda p, r: error_bound(2000.0, flip_rate=0.2, penalty=p, length=r, **SHEET), np.array([0.1, 2.0]), np.ones(2)
+    )
+
+
 def random_policies(seed, actions=4):
     rng = np.random.default_rng(seed)
     features, theta, error = rng.normal(size=(3, actions, 2)), rng.normal(size=2), rng.normal(size=2)
@@ -57,6 +66,12 @@ def test_coverage_bounds_every_point_of_the_segment(seed):
     assert finer >= max(on_the_way) / spread(reference) * (1 - 1e-12)
 
 
+def test_coverage_needs_a_point():
+    features, weight, reference, optimum, error, _ = random_policies(0)
+    with pytest.raises(ValueError, match="points = 0"):
+        segment_coverage(features, weight, reference, optimum, error, points=0)
+
+
 def test_coverage_is_one_where_nothing_moves():
     features, weight, reference, *_ = random_policies(0)
     still = segment_coverage(features, weight, reference, reference, np.array([1e-9, 0.0]))
@@ -78,7 +93,17 @@ def test_libraries_agree():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"flip_rate": 0.5}, {"delta": 0.0}, {"delta": 1.5}, {"beta": -1.0}, {"dimension": 0.0}]
+    "bad",
+    [
+        {"flip_rate": 0.5},
+        {"delta": 0.0},
+        {"delta": 1.5},
+        {"beta": -1.0},
+        {"dimension": 0.0},
+        {"margin": -1.0},
+        {"penalty": -1.0},
+        {"length": -1.0},
+    ],
 )
 def test_bad_input_is_refused(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):

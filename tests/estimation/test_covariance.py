@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.estimation.covariance import likelihood_information, robust_covariance, robust_curvature, second_moment
+from lab.estimation.covariance import (
+    likelihood_information,
+    profile_information,
+    robust_covariance,
+    robust_curvature,
+    second_moment,
+)
 from lab.estimation.fitting import fit
 from lab.estimation.sandwich import clustered_sandwich, sandwich
 from lab.objectives.logistic import noisy_likelihood_dpo, robust_dpo
@@ -77,6 +83,30 @@ def test_curvature_is_the_hessian_at_any_flip_rate():
     np.testing.assert_allclose(
         jax.hessian(mean_loss)(jax.numpy.asarray(theta)), robust_curvature(x, weight, margins, beta=1.3), rtol=1e-9
     )
+
+
+def test_profile_information_is_that_of_both_parameters_together():
+    """The Schur complement of the Hessian of the population's likelihood in the parameters and the flip rate."""
+    x, weight, margins, theta = setting(8)
+    won, lost = observed(weight, margins, 1.3, 0.2)
+
+    def mean_loss(parameters):
+        both, h = {"beta": 1.3, "flip_rate": parameters[-1]}, x @ parameters[:-1]
+        return won @ noisy_likelihood_dpo(h, **both) + lost @ noisy_likelihood_dpo(-h, **both)
+
+    joint = np.asarray(jax.hessian(mean_loss)(jax.numpy.append(jax.numpy.asarray(theta), 0.2)))
+    expected = joint[:-1, :-1] - np.outer(joint[:-1, -1], joint[-1, :-1]) / joint[-1, -1]
+    found = profile_information(x, weight, margins, beta=1.3, flip_rate=0.2)
+    np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-12)
+    known = likelihood_information(x, weight, margins, beta=1.3, flip_rate=0.2)
+    assert np.min(np.linalg.eigvalsh(known - found)) >= -1e-12
+    assert_libraries_agree(profile_information, x, weight, margins, beta=1.3, flip_rate=0.2)
+
+
+def test_margins_of_their_own_do_not_tell_the_flip_rate():
+    """As many features as pairs: what is left of the information is singular."""
+    own = profile_information(np.eye(3), np.full(3, 1 / 3), np.array([0.5, 1.0, -2.0]), beta=1.0, flip_rate=0.2)
+    assert np.linalg.eigvalsh(own)[0] == pytest.approx(0.0, abs=1e-14)
 
 
 def test_no_signal_gives_the_printed_factor():

@@ -1,5 +1,8 @@
 """Fits against closed forms, scipy's optimiser and the stationarity conditions, for every loss that is fitted."""
 
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -121,6 +124,40 @@ def test_unseen_directions_stay_where_they_start():
     found = fit(dpo, x, won, lost, beta=1.0)
     assert bool(found.converged)
     np.testing.assert_allclose(found.theta[0], found.theta[3], atol=1e-6)
+
+
+SINGLE = """
+import jax
+import numpy as np
+from lab.estimation.fitting import fit
+from lab.objectives.logistic import robust_dpo
+
+assert not jax.config.jax_enable_x64
+won = np.array([[6.0], [7.0]])
+setting = {"beta": 1.0, "flip_rate": 0.1}
+outside = fit(robust_dpo, np.ones((1, 1)), won, 10 - won, **setting)
+inside = jax.jit(lambda w: fit(robust_dpo, np.ones((1, 1)), w, 10 - w, **setting).theta)(won)
+assert {x.dtype for x in (outside.theta, outside.value, inside)} == {np.dtype(np.float32)}, outside
+assert not jax.config.jax_enable_x64
+print(*np.asarray(outside.converged), *np.asarray(outside.theta).ravel(), *np.asarray(inside).ravel())
+"""
+
+
+def test_single_precision_outside_does_not_spoil_a_fit():
+    """A fresh process, in which JAX has its default precision."""
+    said = subprocess.run([sys.executable, "-W", "error", "-c", SINGLE], capture_output=True, text=True, check=True)
+    first, second, *theta = said.stdout.split()
+    assert (first, second) == ("True", "True")
+    expected = robust_dpo_minimiser(np.array([0.6, 0.7] * 2), beta=1.0, flip_rate=0.1)
+    np.testing.assert_allclose(np.array(theta, float), expected, rtol=2 * np.finfo(np.float32).eps)
+
+
+def test_the_precision_of_the_features_is_kept():
+    x, won, lost = table()
+    double = fit(dpo, x, won, lost, beta=1.0)
+    single = fit(dpo, x.astype(np.float32), won, lost, beta=1.0)
+    assert (double.theta.dtype, single.theta.dtype) == (np.float64, np.float32)
+    np.testing.assert_allclose(single.theta, double.theta, rtol=1e-5)
 
 
 def test_derivatives_of_a_loss():

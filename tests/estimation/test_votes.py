@@ -30,24 +30,47 @@ def test_expected_disagreement_by_enumeration(rate, votes, label):
 
 def test_interval_covers_exactly_as_often_as_stated():
     """Two votes: the number of differing pairs is binomial, so the coverage is a finite sum."""
-    items, level = 40, 0.9
-    intervals = []
-    for differ in range(items + 1):
-        votes = np.zeros((items, 2))
-        votes[:differ, 1] = 1
-        intervals.append(flip_rate_from_votes(votes, level=level))
+    items, level, refused = 40, 0.9, 26  # from 26 of 40 on the disagreement is refused: not covered, whatever the rate
+    votes = np.zeros((refused, items, 2))
+    votes[..., 1] = np.arange(items) < np.arange(refused)[:, None]  # as many items differ as the data set's number
+    found = flip_rate_from_votes(votes, level=level)
     for rate in (0.01, 0.1, 0.25, 0.4):
-        chance = binom.pmf(np.arange(items + 1), items, 2 * rate * (1 - rate))
-        covered = sum(p for p, found in zip(chance, intervals, strict=True) if found.low <= rate <= found.high)
+        chance = binom.pmf(np.arange(refused), items, 2 * rate * (1 - rate))
+        covered = np.sum(chance, where=(found.low <= rate) & (rate <= found.high))
         assert covered >= level
         assert covered < 0.995  # not by being vacuous
 
 
+def test_a_batch_is_its_data_sets_one_by_one():
+    votes = (np.random.default_rng(0).random((2, 3, 30, 5)) < 0.4).astype(float)
+    found = flip_rate_from_votes(votes, level=0.9)
+    for at in np.ndindex(2, 3):
+        assert [field[at] for field in found] == [*flip_rate_from_votes(votes[at], level=0.9)]
+
+
 def test_edges():
-    same, different = np.ones((10, 2)), np.tile([0.0, 1.0], (10, 1))
+    same, half = np.ones((10, 2)), np.stack([np.arange(10) % 2, np.zeros(10)], axis=-1)
     assert flip_rate_from_votes(same)[:2] == (0.0, 0.0)
-    assert flip_rate_from_votes(different)[0] == 0.5
-    assert flip_rate_from_votes(different).high == 0.5
+    assert flip_rate_from_votes(half)[0] == 0.5
+    assert flip_rate_from_votes(half).high == 0.5
+
+
+def test_votes_that_no_rate_explains_are_refused():
+    """Two votes on one label differ less than half of the time at every rate below one half."""
+    different = np.tile([0.0, 1.0], (50, 1))
+    with pytest.raises(
+        ValueError, match=r"contradict a fixed label with one flip rate: disagreement 1, at least 0\.929"
+    ):
+        flip_rate_from_votes(different)
+    with pytest.raises(ValueError, match=r"disagreement 1 in data set \(0, 1\)"):
+        flip_rate_from_votes(np.stack([np.zeros((50, 2)), different])[None])
+    # 26 of 40 exceed one half with confidence 0.95 on that side, 25 do not.
+    few = np.zeros((40, 2))
+    few[:25, 1] = 1
+    assert flip_rate_from_votes(few, level=0.9).high == 0.5
+    few[25, 1] = 1
+    with pytest.raises(ValueError, match=r"disagreement 0\.65"):
+        flip_rate_from_votes(few, level=0.9)
 
 
 def test_libraries_agree():

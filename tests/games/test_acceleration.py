@@ -69,7 +69,7 @@ def test_the_solver_travels_so_far(share):
 
 def test_bounds_have_their_numbers():
     assert suboptimality_bound(4.0, beta=2.0, log_best=np.log(0.25)) == pytest.approx(0.5 * np.log(4))
-    found = total_variation_bound(4.0, beta=2.0, log_best=np.log(0.25), margin=0.5)
+    found = total_variation_bound(4.0, beta=2.0, log_best=np.log(0.25), reward_gap=0.5)
     assert found == pytest.approx(3 * np.exp(-1.0))
 
 
@@ -79,7 +79,7 @@ def test_libraries_agree():
     assert_libraries_agree(scheduled_travel, np.array([0.1, 0.5, 0.9]))
     assert_libraries_agree(lambda s: suboptimality_bound(s, beta=0.5, log_best=-2.0), np.array([1.0, 5.0]))
     assert_libraries_agree(
-        lambda s, m: total_variation_bound(s, beta=0.5, log_best=-2.0, margin=m), np.array([1.0]), np.array([0.3])
+        lambda s, m: total_variation_bound(s, beta=0.5, log_best=-2.0, reward_gap=m), np.array([1.0]), np.array([0.3])
     )
 
 

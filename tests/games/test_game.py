@@ -22,8 +22,9 @@ def test_rock_paper_scissors():
     """F1: the uniform equilibrium and ω = √3/6."""
     advantage = game.rock_paper_scissors()
     np.testing.assert_array_equal(advantage @ np.ones(3), 0.0)
-    assert largest_rotation(advantage, np.full(3, 1 / 3)) == pytest.approx(np.sqrt(3) / 6, rel=1e-15)
-    assert round(np.sqrt(3) / 6, 6) == 0.288675
+    rotation = largest_rotation(advantage, np.full(3, 1 / 3))
+    assert rotation == pytest.approx(np.sqrt(3) / 6, rel=1e-15)
+    assert round(rotation, 6) == 0.288675
 
 
 @given(*[st.floats(0.01, 0.5)] * 3)

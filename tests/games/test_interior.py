@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from lab.family import family, normal, uniform
 from lab.games.equilibria import nash_equilibrium
 from lab.games.gaps import check_advantage, duality_gap
 from lab.games.interior import TILT, interior_games, with_equilibrium
-from lab.worlds.family import family, normal, uniform
 from tests.libraries import assert_libraries_agree
 
 GAMES = family(

@@ -97,7 +97,8 @@ def test_proximal_point_factor():
     world = game.PreferenceGame(game.comal_game(), np.log([4, 3, 4]) - np.log(11), np.array(0.0))
     settings = {"temperature": 0.1, "inner_steps": 400}
     found = measured_factor(SOLVERS["proximal_point"], world, world.log_reference, 1.0, 1600, **settings)
-    assert found**400 == pytest.approx(np.sqrt(0.01 / (0.01 + rotation**2)), rel=1e-4)
+    # Started 1e-6 away, where the next order is smaller by as much.
+    assert found**400 == pytest.approx(np.sqrt(0.01 / (0.01 + rotation**2)), rel=1e-6)
 
 
 @given(st.integers(2, 8), st.integers(0, 2**32 - 1))

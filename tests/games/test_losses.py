@@ -1,6 +1,7 @@
 """Losses: their gradients by automatic differentiation, the steps they are, their minimisers, and where they differ."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from lab.arrays import log_softmax
 from lab.games import conventions, game, gaps
-from lab.games.losses import contrast_loss, labelled_loss, mixed_reference
+from lab.games.divergences import backward_bernoulli, squared_distance
+from lab.games.losses import contrast_loss, dno_loss, labelled_loss, mixed_reference, pair_loss, sppo_loss
 from lab.games.solvers import SOLVERS
 from lab.policies import tabular
 from tests.libraries import assert_libraries_agree
@@ -154,6 +156,38 @@ def test_the_minimiser_is_the_solvers_next_policy(seed, eta):
     assert float(contrast_loss(policy + 0.1 * reference - target, sampling)) > 1e-9
 
 
+RNG = np.random.default_rng(0)
+LOG_RATIO, SAMPLING = RNG.normal(size=(3, 4)), tabular(RNG.normal(size=(3, 4)))
+ADVANTAGE = game.skew(RNG.uniform(-0.5, 0.5, (3, 6)), 4)
+LEAD = gaps.lead(ADVANTAGE, SAMPLING)
+
+
+def test_pair_loss_by_enumeration():
+    """Over ordered pairs and both labels, with a target of its own for every pair."""
+    h, rho, target = LOG_RATIO[0], np.exp(SAMPLING[0]), RNG.normal(size=(4, 4))
+    for distance in (squared_distance, backward_bernoulli):
+        total = sum(
+            2 * rho[i] * rho[j] * (0.5 + ADVANTAGE[0, i, j]) * distance(h[i] - h[j], target[i, j])
+            for i in range(4)
+            for j in range(4)
+        )
+        found = pair_loss(h, SAMPLING[0], ADVANTAGE[0], target=target, distance=distance)
+        assert float(found) == pytest.approx(float(total), rel=1e-13)
+
+
+def test_dno_is_smallest_at_its_step():
+    def loss(log_ratio):
+        return jnp.sum(dno_loss(log_ratio, SAMPLING, LEAD, inverse_step=2.0))
+
+    np.testing.assert_allclose(jax.grad(loss)(jnp.asarray(LEAD / 2.0)), 0.0, atol=1e-15)
+    assert float(loss(LEAD / 2.0)) < float(loss(jnp.asarray(LEAD)))
+
+
+def test_sppo_vanishes_at_the_lead():
+    np.testing.assert_array_equal(sppo_loss(0.5 * LEAD, SAMPLING, LEAD, step_size=0.5), np.zeros(3))
+    assert np.all(sppo_loss(LEAD, SAMPLING, LEAD, step_size=0.5) > 0)
+
+
 def test_contrast_loss_is_twice_a_variance_and_ignores_constants():
     rng = np.random.default_rng(3)
     score, sampling = rng.normal(size=(2, 7, ACTIONS)), tabular(rng.normal(size=(7, ACTIONS)))
@@ -169,8 +203,19 @@ def test_libraries_agree():
     assert_libraries_agree(contrast_loss, policy - reference, sampling)
     assert_libraries_agree(labelled_loss, policy - reference, sampling, advantage, target=0.4)
     assert_libraries_agree(mixed_reference, np.stack([policy, reference]), np.array([0.3, 0.6]))
+    assert_libraries_agree(lambda h, s, w: sppo_loss(h, s, w, step_size=0.5), LOG_RATIO, SAMPLING, LEAD)
+    assert_libraries_agree(lambda h, s, w: dno_loss(h, s, w, inverse_step=2.0), LOG_RATIO, SAMPLING, LEAD)
+    for distance in (squared_distance, backward_bernoulli):
+        assert_libraries_agree(
+            lambda h, s, c, distance=distance: pair_loss(h, s, ADVANTAGE, target=c, distance=distance),
+            LOG_RATIO,
+            SAMPLING,
+            ADVANTAGE,
+        )
 
 
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="shapes must agree"):
         contrast_loss(np.zeros((2, 3)), np.zeros((1, 3)))
+    with pytest.raises(ValueError, match="inverse_step = 0"):
+        dno_loss(LOG_RATIO, SAMPLING, LEAD, inverse_step=0.0)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lab.games import game
-from lab.games.play import duality_gap, log_policy, play, play_each, regularised_gap
+from lab.games.play import duality_gap, log_mean, log_policy, one_step, play, regularised_gap, unrolled
 from lab.games.solvers import SOLVERS
 
 
@@ -79,14 +79,35 @@ def test_noise_is_fresh_for_every_query_and_repeats_with_its_key():
         play(SOLVERS["extragradient"], world, step_size=0.3, steps=1, key=jax.random.key(0))
 
 
-@pytest.mark.parametrize("together", [1, 3])
-def test_one_game_after_another_is_all_at_once(together):
+def test_one_game_after_another_is_all_at_once():
     world, sizes = games(count=7), np.linspace(0.1, 0.7, 7)
     for name, settings in (("extragradient", {}), ("nash_mirror_descent", {"mixture_share": 0.5})):
         whole = play(SOLVERS[name], world, step_size=sizes, steps=20, **settings)
-        each = play_each(SOLVERS[name], world, step_size=sizes, steps=20, together=together, **settings)
-        np.testing.assert_allclose(each.measured, whole.measured, rtol=1e-9, atol=1e-30)
+
+        @jax.jit
+        def one_after_another(world, sizes, name=name, settings=settings):
+            return jax.lax.map(
+                lambda at: play(SOLVERS[name], at[0], step_size=at[1], steps=20, **settings), (world, sizes)
+            )
+
+        each = one_after_another(world, sizes)
+        np.testing.assert_allclose(each.measured, whole.measured.T, rtol=1e-9, atol=1e-30)
         np.testing.assert_allclose(each.state.log_policy, whole.state.log_policy, rtol=1e-12)
+
+
+def test_steps_one_by_one_are_the_run():
+    world, solver = games(), SOLVERS["optimistic"]
+    run = play(solver, world, step_size=0.5, steps=5, measure=log_policy)
+    states = list(unrolled(solver, world, [0.5] * 5))
+    np.testing.assert_allclose([state.log_policy for state in states], run.measured, atol=1e-14)
+    again = one_step(solver, world, states[3], step_size=0.5)
+    np.testing.assert_array_equal(again.log_policy, states[4].log_policy)
+
+
+def test_log_mean_is_that_of_the_probabilities():
+    policies = np.log(np.array([[0.5, 0.5], [0.9, 0.1], [1.0, 1e-300]]))
+    np.testing.assert_allclose(np.exp(log_mean(policies)), [0.8, 0.2], rtol=1e-15)
+    np.testing.assert_allclose(log_mean(policies - 1000.0), log_mean(policies) - 1000.0, rtol=1e-15)
 
 
 def test_runs_inside_compiled_code_and_gradients():
@@ -115,8 +136,7 @@ def test_runs_inside_compiled_code_and_gradients():
         ({}, {"steps": 0}, "steps = 0"),
     ],
 )
-@pytest.mark.parametrize("run", [play, play_each])
-def test_bad_input_is_named(run, changes, options, named):
+def test_bad_input_is_named(changes, options, named):
     parts = {"advantage": game.ties(2), "log_reference": np.log([0.5, 0.5]), "beta": np.array(0.1)} | changes
     with pytest.raises(ValueError, match=named):
-        run(SOLVERS["extragradient"], game.PreferenceGame(**parts), **({"step_size": 0.1, "steps": 2} | options))
+        play(SOLVERS["extragradient"], game.PreferenceGame(**parts), **({"step_size": 0.1, "steps": 2} | options))

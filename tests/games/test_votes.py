@@ -178,7 +178,8 @@ def test_advised_steps_converge_in_the_true_game():
 
 
 def test_pairs_never_compared():
-    """Refused by default; with the prior they are even on average, and leave the gap open up to what they could be."""
+    """Refused by default; with the prior they are even on average, and leave the gap open up to what they could be. The
+    bounds by hand: the third action's lead is ¼ · ⅓, and Hoeffding's reach."""
     wins = np.array([[0.0, 30, 10], [10, 0, 0], [30, 0, 0]])
     with pytest.raises(ValueError, match=r"1 of 3 pairs were never compared, the first of them \(1, 2\)"):
         advise_game(wins, np.random.default_rng(0), beta=0.1)
@@ -188,7 +189,10 @@ def test_pairs_never_compared():
     compared = wins + 0.0
     compared[1, 2] = compared[2, 1] = 20
     closer = advise_game(compared, np.random.default_rng(0), beta=0.1, policy=UNIFORM, draws=39)
-    assert found.policy_gap.high > closer.policy_gap.high + 0.1
+    reach = np.sqrt(np.log(1 / 0.025) / 2 / 9 * np.array([1 / 40, 1 / 40 + 1 / 40]))
+    highs = 2 * ((np.array([0.25 + 0.5, 0.25]) / 3) + reach)
+    assert [found.policy_gap.high, closer.policy_gap.high] == pytest.approx(highs, rel=1e-12)
+    assert highs[0] > highs[1]
 
 
 def test_the_same_generator_gives_the_same_advice():

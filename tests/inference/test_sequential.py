@@ -168,7 +168,8 @@ def test_same_chunks_same_bits_other_chunks_same_decision() -> None:
             judge.update(x[start : start + chunk])
     first, again, other = (np.asarray(judge.interval()) for judge in runs)
     assert np.array_equal(first, again)
-    np.testing.assert_allclose(first, other, rtol=1e-3)
+    # A grid costs below 1e-4 of the growth of the wealth (`lab.inference.sketch`): a bound moves by less of the width.
+    assert np.all(np.abs(first - other) <= 1e-4 * (first[1] - first[0]))
     assert {judge.verdict for judge in runs} == {"holds"}
 
 

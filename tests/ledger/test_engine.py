@@ -12,6 +12,7 @@ from types import ModuleType
 
 import pytest
 
+from lab.inference import budget
 from lab.ledger import engine, plan, results, store
 from lab.ledger.errors import CatalogueError, LabError, NotCurrent, UnknownName
 from lab.ledger.store import FILE, Store
@@ -95,10 +96,10 @@ def test_survives_being_killed_again_and_again(tmp_path):
         process.send_signal(signal.SIGKILL)
         process.communicate()
         kills += process.returncode == -signal.SIGKILL
+        with sqlite3.connect(home / FILE) as connection:  # takes back what was half-written
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         now = count(home)
         assert now >= kept
-        with sqlite3.connect(home / FILE) as connection:
-            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         kept = now
     assert kills >= 4
     assert 0 < kept < 12
@@ -204,6 +205,7 @@ def test_an_expectation_that_changes_is_applied_to_stored_verdicts(tmp_path):
 
 def test_a_broken_check_is_reported_kept_for_explain_and_run_again(tmp_path, monkeypatch):
     def breaks(world, bound=0.5):
+        """It breaks."""
         raise ZeroDivisionError("no coin\nsecond line")
 
     check(tmp_path, ["coin"], profile="quick")
@@ -269,13 +271,13 @@ def made_of(*checks):
     return module
 
 
-def evidence_for(claim, *controls, name="f", expected=None):
+def evidence_for(claim, *controls, name="f", expected=None, describes=True):
     from lab.ledger.evidence import evidence
 
     def f(world):
-        return None
+        """Nothing."""
 
-    f.__name__ = name
+    f.__name__, f.__doc__ = name, f.__doc__ if describes else None
     made = evidence(claim, kind="exact")(f)
     for text in controls:
         made.control(text, expected=expected)
@@ -290,8 +292,11 @@ def evidence_for(claim, *controls, name="f", expected=None):
         ([evidence_for("coin/variance", "c"), evidence_for("coin/variance", "c")], "two pieces of evidence"),
         ([evidence_for("coin/variance", "c", "c")], "two controls have the same text"),
         ([evidence_for("coin/variance", "c", expected="maybe")], "expects 'maybe'"),
-        ([evidence_for(f"coin/{n}") for n in ("variance", "error-rate", "variance-below-half", "variance-at-most-one")],
-         "coin/variance: none of its evidence in made has a control"),
+        ([evidence_for(f"coin/{n}", name=n)
+          for n in ("variance", "error-rate", "variance-below-half", "variance-at-most-one")],
+         "none of its evidence in made has a control"),
+        ([evidence_for("coin/variance", "c"), evidence_for("coin/error-rate", "c")], "coin has two pieces of evidence"),
+        ([evidence_for("coin/variance", "c", describes=False)], "needs a docstring"),
     ],
 )  # fmt: skip
 def test_catalogue_and_simulations_must_match(tmp_path, checks, complaint):
@@ -344,4 +349,11 @@ def test_data_that_change_make_results_stale(tmp_path, monkeypatch):
 def test_the_error_bound_counts_every_verdict_that_chance_can_spoil(tmp_path):
     ledger = check(tmp_path, ["coin"], profile="quick")
     assert ledger.random_checks == 6  # sampled, rate and data, each with its control
-    assert ledger.error_bound == pytest.approx(6e-6)
+    assert ledger.error_bound == pytest.approx(6 * budget.PER_CHECK)
+
+
+def test_more_random_checks_than_the_error_budget_holds_are_refused_before_anything_is_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(budget, "CAPACITY", 5)
+    with pytest.raises(LabError, match=r"6 checks and controls use randomness.*room for 5"):
+        check(tmp_path, ["coin"], profile="quick")
+    assert list(tmp_path.iterdir()) == []

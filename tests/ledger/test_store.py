@@ -94,6 +94,19 @@ def test_keeps_results_and_finds_them_by_key(tmp_path):
         assert stored.durations() == {("coin/variance", "tossing", None): 2.5}
 
 
+def test_keeps_the_newest_results_of_a_unit_whatever_their_keys(tmp_path):
+    def result(key, **other):
+        return dataclasses.replace(RESULT, key=key, finished=f"2001-01-{key[-2:]}", **other)
+
+    others = [result("c01", control="dropped"), result("p02", profile="standard"), result("e03", evidence="counting")]
+    generations = [result(f"k{day:02}") for day in range(4, 4 + store.KEPT + 2)]
+    with Store.open(tmp_path) as target:
+        for each in (*others, *generations):
+            target.add(each)
+        kept = target.find([r.key for r in (*others, *generations)])
+    assert list(kept.values()) == [*others, *generations[2:]]
+
+
 def test_reading_makes_no_file(tmp_path):
     with Store.read(tmp_path / "nowhere") as stored:
         assert stored.find(["k1"]) == {}
@@ -156,7 +169,9 @@ def test_refuses_a_file_in_place_of_the_folder(tmp_path):
 def test_refuses_a_truncated_file_wherever_it_was_cut(tmp_path):
     with Store.open(tmp_path) as target:
         for i in range(40):
-            target.add(dataclasses.replace(RESULT, key=f"k{i}", series={"x": list(range(200))}))
+            target.add(
+                dataclasses.replace(RESULT, key=f"k{i}", evidence=f"tossing {i}", series={"x": list(range(200))})
+            )
     whole = (tmp_path / FILE).read_bytes()
     for share in (0.05, 0.3, 0.6, 0.95):
         cut = whole[: int(len(whole) * share)]
@@ -232,7 +247,7 @@ def test_two_writers_of_a_new_ledger_both_get_their_results_in(tmp_path):
     def write(writer):
         with Store.open(tmp_path) as target:
             for i in range(10):
-                target.add(dataclasses.replace(RESULT, key=f"{writer}-{i}"))
+                target.add(dataclasses.replace(RESULT, key=f"{writer}-{i}", evidence=f"{writer}-{i}"))
 
     writers = [threading.Thread(target=write, args=(writer,)) for writer in range(4)]
     for thread in writers:

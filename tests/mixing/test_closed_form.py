@@ -2,15 +2,17 @@
 
 from fractions import Fraction
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lab import mixing
-from lab.mixing import Moments
+from lab.mixing import closed_form as mixing
+from lab.mixing.closed_form import Moments
 from tests.libraries import assert_libraries_agree
+from tests.unannotated import assert_refused, unannotated
 
 numbers = st.floats(-10, 10, allow_subnormal=False)
 weights = st.floats(0, 1)
@@ -268,3 +270,49 @@ def test_moments_that_are_no_numbers_are_refused_everywhere():
     for named, call in calls.items():
         with pytest.raises(ValueError, match=named):
             call()
+
+
+WRONG_SHAPES = {
+    "mixed": (lambda t, e: mixing.mixed(t, e, weight=0.5), [(1,), (3,)], r"g_trace has \(1,\), g_empty has \(3,\)"),
+    "weights": (
+        lambda t, e, w: mixing.mixed(t, e, weight=w),
+        [(2, 3), (2, 3), (3,)],
+        r"weight has \(3,\), g_trace\[\.\.\., 0\] has \(2,\)",
+    ),
+    "a number": (lambda t, e: mixing.mixed(t, e, weight=0.5), [(), ()], "needs a last axis of dimensions"),
+    "bias": (lambda t, e: mixing.bias(0.5, t, e), [(1,), (3,)], r"bias_trace has \(1,\), bias_empty has \(3,\)"),
+    "variance": (lambda *x: mixing.variance(0.5, *x), [(2,), (3,), ()], r"var_trace has \(2,\), var_empty has \(3,\)"),
+    "moments": (
+        lambda t, e, v: mixing.mean_squared_error(0.5, t, e, v, 1.0, 0.0),
+        [(2, 3), (2, 3), (3,)],
+        r"bias_trace\[\.\.\., 0\] has \(2,\), var_trace has \(3,\)",
+    ),
+    "covariance": (
+        lambda *x: mixing.covariance(0.5, *x),
+        [(2, 3), (2, 3), (2, 3)],
+        r"cross has \(2, 3\): covariances must be square",
+    ),
+    "error_matrix": (
+        lambda t, e, *x: mixing.error_matrix(0.5, t, e, *x),
+        [(1,), (1,), (3, 3), (3, 3), (3, 3)],
+        r"bias_trace has \(1,\), cov_trace\[\.\.\., 0, :\] has \(3,\)",
+    ),
+    "sgd_bound": (
+        lambda g, e: mixing.sgd_bound(g, e, step_size=0.1, smoothness=1.0, steps=1),
+        [(2,), (3,)],
+        r"initial_gap has \(2,\), mean_step_error has \(3,\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SHAPES)
+def test_shapes_that_do_not_agree_are_refused(name):
+    call, shapes, message = WRONG_SHAPES[name]
+    assert_refused(call, *map(np.zeros, shapes), match=message)
+    with unannotated(), pytest.raises(ValueError, match=message):
+        jax.jit(call)(*(jax.numpy.zeros(shape) for shape in shapes))
+
+
+def test_covariances_that_are_no_numbers_are_refused():
+    with pytest.raises(ValueError, match="cov_empty = nan"):
+        mixing.covariance(0.5, np.eye(2), np.full((2, 2), np.nan), np.eye(2))

@@ -2,13 +2,16 @@
 
 from itertools import product
 
+import jax
 import numpy as np
 import pytest
 
-from lab import mixing
-from lab.mixing import Moments, sample_moments, weight_over_data, weight_per_pair
+from lab.mixing import closed_form as mixing
+from lab.mixing.closed_form import Moments
+from lab.mixing.plug_in import sample_moments, weight_over_data, weight_per_pair
 from tests.libraries import assert_libraries_agree
 from tests.mixing.test_closed_form import enumerated, outcomes
+from tests.unannotated import assert_refused, unannotated
 
 
 def every_sample(chance, *gradients, size):
@@ -71,44 +74,61 @@ def exact_sample(chance, *gradients, size):
     return tuple(np.repeat(g, counts, axis=0) for g in gradients)
 
 
+def corrected_weight(around, rest, *, noise):
+    """The weight of these moments where covariances are 1 + rest times theirs, and a squared mean is freed of noise."""
+    apart = around.bias_empty - around.bias_trace
+    spread = around.var_trace + around.var_empty - 2 * around.cov
+    distance = apart @ apart - rest * spread
+    numerator = distance + noise * (1 + rest) * (around.var_empty - around.cov)
+    return numerator / (distance + noise * (1 + rest) * spread)
+
+
 @pytest.mark.parametrize("rho", [1.0, 0.1])
-def test_large_samples_give_the_optimal_weight(rho):
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_samples_with_the_frequencies_of_the_law_give_the_optimal_weight_but_for_corrections(size, rho):
+    """All that remains is n/(n − 1) = 1 + rest, known exactly, and nothing for n → ∞."""
     _, trace, empty, _ = outcomes(6, count=4)
-    chance, size = np.array([0.1, 0.2, 0.3, 0.4]), 100_000
+    chance, rest = np.array([0.1, 0.2, 0.3, 0.4]), 1 / (size - 1)
     target = chance @ trace
     around = enumerated(chance, trace, empty, target)[0]
     found = weight_over_data(*exact_sample(chance, trace, empty, size=size), batch=5, smoothness_step=rho)
-    # With the law's own frequencies only the corrections of order 1/size remain.
+    assert found.unclipped == pytest.approx(corrected_weight(around, rest, noise=rho / 5), rel=1e-10)
     best = mixing.unclipped_weight(*mixing.batched(around, batch=5), smoothness_step=rho)
-    assert found.unclipped == pytest.approx(best, abs=100 / size)
+    assert corrected_weight(around, 0.0, noise=rho / 5) == pytest.approx(best, rel=1e-12)
     around = enumerated(chance, trace, np.broadcast_to(empty[0], empty.shape), target)[0]
     (samples,) = exact_sample(chance, trace, size=size)
     found = weight_per_pair(samples, empty[0], smoothness_step=rho)
-    assert found.unclipped == pytest.approx(mixing.unclipped_weight(*around, smoothness_step=rho), abs=100 / size)
+    assert found.unclipped == pytest.approx(corrected_weight(around, rest, noise=rho), rel=1e-10)
+    best = mixing.unclipped_weight(*around, smoothness_step=rho)
+    assert corrected_weight(around, 0.0, noise=rho) == pytest.approx(best, rel=1e-12)
 
 
 def test_standard_error_is_the_derivative_of_the_ratio():
-    """The same error from a numeric derivative of the ratio by each sample's weight."""
+    """The delta method with numeric derivatives of its three parts, a squared mean and two covariances, by the weight
+    of each sample; the ratio is taken where the parts are free of bias."""
     rng = np.random.default_rng(1)
     trace, empty = rng.normal(size=(40, 3)) + 1.0, rng.normal(size=(40, 3))
     found = weight_over_data(trace, empty, batch=3)
 
-    def ratio(weights):
+    apart = trace - empty
+
+    def parts(weights):
         weights = weights / weights.sum()
-        apart = trace - empty
-        mean, size = weights @ apart, len(weights)
 
         def cov(x, y):
-            return weights @ np.sum((x - weights @ x) * (y - weights @ y), axis=1) * size / (size - 1)
+            return weights @ np.sum((x - weights @ x) * (y - weights @ y), axis=1)
 
-        distance = mean @ mean - cov(apart, apart) / size
-        return (distance + cov(-empty, apart) / 3) / (distance + cov(apart, apart) / 3)
+        return np.array([np.sum((weights @ apart) ** 2), cov(-empty, apart), cov(apart, apart)])
 
     flat = np.ones(40)
-    influence = np.array([(ratio(flat + 1e-5 * e) - ratio(flat - 1e-5 * e)) / 2e-5 * 40 for e in np.eye(40)])
-    assert found.unclipped == pytest.approx(ratio(flat), rel=1e-12)
-    # The influences of the covariances' own corrections are of relative order 1/n.
-    assert found.standard_error == pytest.approx(np.sqrt(np.sum(influence**2) / (40 * 39)), rel=2 / 40)
+    square, shared, spread = parts(flat) * [1, 40 / 39, 40 / 39]
+    distance = square - spread / 40
+    ratio = (distance + shared / 3) / (distance + spread / 3)
+    assert found.unclipped == pytest.approx(ratio, rel=1e-12)
+    # Central differences with a step of 1e-5: right to 1e-10, and to rounding over the step.
+    by_part = np.array([(parts(flat + 1e-5 * e) - parts(flat - 1e-5 * e)) / 2e-5 * 40 for e in np.eye(40)])
+    influence = by_part @ [1 - ratio, 1 / 3, -ratio / 3] / (distance + spread / 3)
+    assert found.standard_error == pytest.approx(np.sqrt(np.sum(influence**2) / (40 * 39)), rel=1e-8)
 
 
 def test_order_and_rotation_of_the_samples_do_not_matter():
@@ -196,3 +216,40 @@ def test_a_distance_within_its_noise_counts_as_none():
 
 def test_moments_are_plain_tuples_of_arrays():
     assert Moments(1, 2, 3, 4, 5)[2:] == (3, 4, 5)
+
+
+WRONG_SHAPES = {
+    "empty": (weight_per_pair, [(5, 3), (1,)], r"empty has \(1,\), trace\[\.\.\., 0, :\] has \(3,\)"),
+    "problems": (weight_per_pair, [(2, 5, 3), (4, 3)], r"empty has \(4, 3\), trace\[\.\.\., 0, :\] has \(2, 3\)"),
+    "target": (
+        lambda t, e, g: weight_over_data(t, e, batch=2, target=g),
+        [(5, 3), (5, 3), (1,)],
+        r"target has \(1,\), trace\[\.\.\., 0, :\] has \(3,\)",
+    ),
+    "target of a pair": (lambda t, e, g: weight_per_pair(t, e, target=g), [(5, 3), (3,), (1,)], r"target has \(1,\)"),
+    "moments": (sample_moments, [(5, 3), (5, 3), (1,)], r"target has \(1,\)"),
+    "samples": (sample_moments, [(5, 3), (1, 3), (3,)], r"trace has \(5, 3\), empty has \(1, 3\)"),
+    "one vector": (weight_per_pair, [(3,), (3,)], r"trace has \(3,\): needs at least 2 samples"),
+    "steps": (
+        lambda t, e, s: weight_per_pair(t, e, smoothness_step=s + 1 if hasattr(s, "shape") else [1.0] * 3),
+        [(2, 5, 3), (2, 3), (3,)],
+        r"smoothness_step has \(3,\), trace\[\.\.\., 0, 0\] has \(2,\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SHAPES)
+def test_shapes_that_do_not_agree_are_refused(name):
+    call, shapes, message = WRONG_SHAPES[name]
+    assert_refused(call, *map(np.zeros, shapes), match=message)
+    with unannotated(), pytest.raises(ValueError, match=message):
+        jax.jit(call)(*(jax.numpy.zeros(shape) for shape in shapes))
+
+
+def test_lists_and_one_empty_gradient_for_all_problems():
+    trace = np.random.default_rng(7).normal(size=(2, 5, 3))
+    together = weight_per_pair(trace, np.ones((2, 3)))
+    with unannotated():
+        np.testing.assert_allclose(weight_per_pair(trace.tolist(), [1.0, 1.0, 1.0]), together)
+    found = jax.jit(jax.vmap(weight_per_pair))(trace, np.ones((2, 3)))
+    np.testing.assert_allclose(found, together, rtol=1e-12)

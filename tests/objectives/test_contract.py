@@ -163,7 +163,7 @@ def test_without_flips_a_corrected_loss_is_the_clean_one(row: Objective):
         row.formula(*inputs(row), **settings(row) | {"flip_rate": 0.0}),
         clean.formula(*inputs(row), beta=SETTINGS["beta"]),
     )
-    # And the limit is approached linearly in the rate.
+    # And the limit is approached linearly in the rate: squares of it, 1e-12, are a few millionths of what is left.
     gaps = [
         np.abs(
             row.formula(*inputs(row), **settings(row) | {"flip_rate": rate})
@@ -171,7 +171,7 @@ def test_without_flips_a_corrected_loss_is_the_clean_one(row: Objective):
         ).max()
         for rate in (1e-6, 1e-7)
     ]
-    np.testing.assert_allclose(gaps[0] / gaps[1], 10.0, rtol=1e-3)
+    np.testing.assert_allclose(gaps[0] / gaps[1], 10.0, rtol=1e-5)
 
 
 @pytest.mark.parametrize("row", [r for r in ROWS if r.corrects and r.inputs == ("margin",)], ids=lambda row: row.name)

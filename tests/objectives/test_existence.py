@@ -29,8 +29,10 @@ def test_against_a_search_over_directions(seed):
     along = x @ np.stack([np.cos(angle), np.sin(angle)])
     best = np.max(y @ along / np.sum(np.abs(along), axis=0))
     found = existence(x, y)
-    # A grid of directions can only miss a little of the maximum.
-    assert 0 <= (1 - best) / 2 - found.critical_flip_rate < 1e-4
+    # A grid misses the best direction by half a step: it moves each x·u, hence both sums, by that times ‖x‖ at most.
+    unit = found.direction / np.linalg.norm(found.direction)
+    missed = np.pi / 20_000 * np.sum(np.linalg.norm(x, axis=1)) / np.sum(np.abs(x @ unit))
+    assert 0 <= (1 - best) / 2 - found.critical_flip_rate <= missed
     ratio = np.sum(y * (x @ found.direction)) / np.sum(np.abs(x @ found.direction))
     assert ratio == pytest.approx(1 - 2 * found.critical_flip_rate, abs=1e-8)
 

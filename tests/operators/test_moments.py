@@ -19,11 +19,10 @@ from lab.operators.resolvent_moments import (
     contraction,
     inner_map,
     inner_parameters,
-    inner_steps,
     outer_moments,
     relative_error,
 )
-from lab.operators.schedules import anchor_weights, potential, reset_probabilities
+from lab.operators.schedules import anchor_weight, potential, reset_probability
 
 ONCE_IN_A_MILLION = norm.isf(1e-6 / 2)  # standard errors of a mean of tens of thousands
 
@@ -68,7 +67,7 @@ def test_moments_by_enumeration():
     step = 0.25 / average_cocoercivity(matrices)
     resets = np.array([1.0, 1.0, 0.6, 0.3, 0.5])
     path = page_halpern_moments(
-        batch_noise(matrices, batch=2), start[:, None], step_size=step, anchor_weights=anchor_weights(5),
+        batch_noise(matrices, batch=2), start[:, None], step_size=step, anchor_weights=anchor_weight(np.arange(5)),
         reset_probabilities=resets,
     )  # fmt: skip
     square, value, noise = enumerated(matrices, start, step, resets, 2, 5)
@@ -86,8 +85,8 @@ def test_two_orders_of_a_random_start_agree():
     root = rng.normal(size=(3, 2))
     settings = {
         "step_size": 0.02,
-        "anchor_weights": anchor_weights(30),
-        "reset_probabilities": reset_probabilities(8, 30),
+        "anchor_weights": anchor_weight(np.arange(30)),
+        "reset_probabilities": reset_probability(8, np.arange(30)),
     }
     noise = batch_noise(matrices, batch=3)
     both = page_halpern_moments(noise, root, **settings)
@@ -108,14 +107,15 @@ def test_no_resets_let_the_potential_grow():
     matrices = coordinate_sum(6).matrices
     start = np.random.default_rng(0).normal(size=(6, 1))
     growth = []
-    for resets in (reset_probabilities(402, 1500), (np.arange(1500) < 2) * 1.0):
+    k = np.arange(1500)
+    for resets in (reset_probability(402, k), (k < 2) * 1.0):
         path = page_halpern_moments(
-            batch_noise(matrices, batch=20, count=400), start, step_size=1 / 24, anchor_weights=anchor_weights(1500),
+            batch_noise(matrices, batch=20, count=400), start, step_size=1 / 24, anchor_weights=anchor_weight(k),
             reset_probabilities=resets,
         )  # fmt: skip
         growth.append(float(np.max(path.potential) / path.potential[0]))
     assert growth[0] == 1.0
-    assert growth[1] > 1e4
+    assert growth[1] == pytest.approx(5e4, abs=5e3)
 
 
 def inner_runs(matrices, inner, centre, length, runs):
@@ -128,7 +128,7 @@ def inner_runs(matrices, inner, centre, length, runs):
     for _ in range(length):
         chosen = matrices[rng.integers(len(matrices), size=runs)]
         value = eta * w @ mean.T + w - centre + eta * np.einsum("rij,rj->ri", chosen, v - before) + v - before
-        after = steps.reflected(v, w, value, anchor=p, step_size=tau)
+        after = steps.forward(steps.anchored(v, w, anchor=p), value, step_size=tau)
         before = w
         w = np.where(rng.uniform(size=(runs, 1)) < p, after, w)
         v = after
@@ -144,7 +144,7 @@ def test_inner_solver_against_samples():
     assert exact[0] == 1.0
     rate = contraction(matrices, inner)
     late = relative_error(matrices, centre, inner, 400)
-    assert (late[400] / late[300]) ** 0.01 == pytest.approx(rate, rel=1e-3)
+    assert (late[400] / late[300]) ** 0.01 == pytest.approx(rate, rel=1e-7)  # all other eigenvalues are forgotten
 
 
 def test_powers_are_right_to_the_last_place():
@@ -169,8 +169,7 @@ def test_exact_resolvents_in_the_limit():
         assert path.anchored[k] == pytest.approx(np.sum((mean @ point) ** 2), abs=1e-11)
 
 
-def test_inner_steps_and_parameters():
-    assert inner_steps(16, np.array([0, 1])).tolist() == [45, 71]
+def test_inner_parameters():
     inner = inner_parameters(100, 2.0)
     assert inner == Inner(5.0, pytest.approx(0.5 * np.sqrt(0.01 * 0.99) / 11), 0.01)
 
@@ -196,5 +195,4 @@ def test_linear_sum_operator_and_batch():
     assert sums.count == 6
     np.testing.assert_allclose(sums.batch(jnp.arange(6), u), sums.operator(u), rtol=1e-12)
     np.testing.assert_allclose(sums.operator(sums.solution()), 0, atol=1e-12)
-    np.testing.assert_allclose(sums.jacobian_resolvent(0.7) @ (u + 0.7 * sums.mean_matrix @ u), u, rtol=1e-10)
     assert jax.tree_util.tree_structure(sums).num_leaves == 2

@@ -23,7 +23,7 @@ from lab.operators.finite_sums import (
     symmetric_part,
 )
 from lab.operators.limits import StepSizeWarning
-from lab.operators.projections import Simplices, ball, box, simplex
+from lab.operators.projections import Simplices, box, simplex
 from lab.operators.resolvent_moments import contraction, inner_parameters
 from lab.operators.runs import natural_residual, residual, run
 
@@ -84,15 +84,12 @@ def test_simplex_keeps_its_points_and_pieces():
     assert float(both[2:].sum()) == pytest.approx(1)
 
 
-def test_box_and_ball():
+def test_box():
     np.testing.assert_allclose(box(-1.0, 0.5).apply(jnp.array([-3.0, 0.2, 2.0])), [-1, 0.2, 0.5])
-    np.testing.assert_allclose(ball(1.0).apply(jnp.array([3.0, 4.0])), [0.6, 0.8])
     least = box(0.0, 1.0).least_residual(jnp.array([0.0, 1.0, 0.5]), jnp.array([2.0, -3.0, 0.4]))
     assert float(least) == pytest.approx(0.4)
     with pytest.raises(ValueError, match="width"):
         box(1.0, 0.0)
-    with pytest.raises(ValueError, match="radius = -1"):
-        ball(-1.0)
 
 
 def evaluations(method, steps, problem=SADDLE):

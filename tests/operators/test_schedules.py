@@ -15,16 +15,16 @@ def test_batch_is_the_ceiling_of_the_root(n):
 
 
 def test_schedule_as_printed():
-    np.testing.assert_allclose(schedules.anchor_weights(3), [0.5, 0.4, 1 / 3])
+    np.testing.assert_allclose(schedules.anchor_weight(np.arange(3)), [0.5, 0.4, 1 / 3])
     # √10 = 3.16: p = 4/(k+4) for k = 2, 3, 4, then 4/(√10 + 5).
     late = 4 / (np.sqrt(10) + 5)
-    np.testing.assert_allclose(schedules.reset_probabilities(10, 7), [1, 1, 4 / 6, 4 / 7, 4 / 8, late, late])
+    np.testing.assert_allclose(schedules.reset_probability(10, np.arange(7)), [1, 1, 4 / 6, 4 / 7, 4 / 8, late, late])
 
 
 @pytest.mark.parametrize(("n", "cost"), [(16, 3479), (64, 9351), (256, 23300), (1024, 56093)])
 def test_expected_cost_of_300_iterations(n, cost):
     assert schedules.expected_cost(n, 300)[-1] == pytest.approx(cost, abs=0.5)
-    assert advice.algorithm_1_cost(n, 300.0) == pytest.approx(schedules.expected_cost(n, 300)[-1], rel=1e-12)
+    assert advice.algorithm_1_cost(n, 300) == pytest.approx(schedules.expected_cost(n, 300)[-1], rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_condition_of_the_sheet(n, ratio):
 def test_condition_against_a_plain_sum(n):
     """Backwards over 60 (√n + 20) terms, beyond which nothing is left, also where the cubic speaks."""
     length = int(60 * (np.sqrt(n) + 20))
-    p = schedules.reset_probabilities(n, length + 2)
+    p = schedules.reset_probability(n, np.arange(length + 2))
     b = schedules.batch_size(n)
     left, plain = 0.0, {}
     for j in range(length, 0, -1):

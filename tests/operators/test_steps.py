@@ -30,7 +30,6 @@ STEPS = [
     (partial(steps.averaged, weight=0.4), (U, V)),
     (partial(steps.anchored, anchor=0.25), (U, V)),
     (partial(steps.halpern, iteration=3), (U, V)),
-    (lambda u, v, w: steps.reflected(u, v, w, anchor=0.1, step_size=0.2), (U, V, W)),
     (lambda u, v, w: steps.page(u, v, w, reset=np.array(False)), (U, V, W)),
     (lambda u, v, w: steps.page_halpern(u, v, w, anchor=0.5, step_size=0.1)[0], (U, V, W)),
     (lambda u, v: steps.extragradient(u, lambda x: x * x, step_size=0.1)[0] + v, (U, V)),

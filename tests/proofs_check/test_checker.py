@@ -181,6 +181,16 @@ def test_induction():
     again = single | {"name": "again"}
     assert verdict(single, again, symbols=symbols) == ""
     assert "another recurrence of S" in verdict(single, double, symbols=symbols)
+    # N − n ≥ 0 limits the index, also by another name or in a fact that rests on it, which a reader must see.
+    early, options = nonnegative("early", "N - n"), {"symbols": symbols | {"N": ""}, "definitions": {"left": "N - n"}}
+    falling = induction("f", "", "S", "n", {"S": "0"}, {"S": "S + N - n"}, term(times="early"))
+    named = falling | {"as_long_as": ["early"]}
+    assert "must name what limits the index: ['early']" in verdict(falling, facts=[early], symbols=options["symbols"])
+    assert verdict(named, facts=[early], symbols=options["symbols"]) == ""
+    hidden = [inequality("rest", "", "2*left", term(2, "early")), falling | {"terms": [term("1/2", "rest")]}]
+    assert "['early']" in verdict(*hidden, facts=[early], **options)
+    assert verdict(hidden[0], hidden[1] | {"as_long_as": ["early"]}, facts=[early], **options) == ""
+    assert "index: []" in verdict(squares | {"as_long_as": ["early"]}, facts=[early], symbols=options["symbols"])
     # 10 − n > 0 holds at the start and not for ever.
     falls = induction("f", "", "x*n", "n", {}, {}, term(times="a c", over="c"))
     assert "later" in verdict(falls, symbols={"n": "", "x": ""}, facts=[A, positive("c", "10 - n")])

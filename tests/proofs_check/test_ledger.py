@@ -1,5 +1,6 @@
 """Certificates as rows of the ledger, and the command that checks them."""
 
+import hashlib
 import shutil
 
 import pytest
@@ -8,15 +9,15 @@ from lab.datasets.source import DataMissing
 from lab.ledger import engine, explain, plan, results, table
 from lab.ledger.errors import CatalogueError
 from proofs_check import ledger, prove
-from proofs_check.writing import Draft, identity, interval
+from proofs_check.writing import Draft, identity, induction, interval, nonnegative, term
 from tests.ledger.helpers import CATALOGUE, toy_modules
 
 
-def write(folder, name="twice", claims=("coin/variance",), **more):
+def write(folder, name="twice", claims=("coin/variance",), place="coin", **more):
     steps = more.pop("steps", [identity("", "(b + c)**2", "b**2 + 2*b*c + c**2")])
-    draft = Draft(name, claims, "a square of a sum", steps, symbols={"b": "bias", "c": "another"}, **more)
-    (folder / "coin").mkdir(parents=True, exist_ok=True)
-    (folder / "coin" / f"{name}.toml").write_text(draft.text())
+    more = {"symbols": {"b": "bias", "c": "another"}} | more
+    (folder / place).mkdir(parents=True, exist_ok=True)
+    (folder / place / f"{name}.toml").write_text(Draft(name, claims, "a square of a sum", steps, **more).text())
 
 
 @pytest.fixture
@@ -64,6 +65,42 @@ def test_the_row_says_which_part_is_proved(folder, tmp_path):
     assert "lab explain" in table.text(done)
     text = explain.explain("coin/variance", tmp_path / "home", folder=CATALOGUE, modules=toy_modules)
     assert "proved in part: the fair coin only" in text
+
+
+def test_a_lemma_is_a_row_of_every_claim_that_it_names(folder, tmp_path):
+    write(folder, claims=("coin/variance", "slow/part-0"), place="lemmas")
+    write(folder, claims=("coin/error-rate",))  # the paper's own, of the same name
+    assert [proof.claim for proof in ledger.evidence("coin")] == ["coin/error-rate", "coin/variance"]
+    (shared,) = ledger.evidence("slow")
+    assert shared.file == ledger.evidence_named("coin/variance", "twice").file == folder / "lemmas" / "twice.toml"
+    assert shared.data[0].fingerprint() == hashlib.sha256(shared.file.read_bytes()).hexdigest()
+    assert ledger.evidence_named("coin/error-rate", "twice").file == folder / "coin" / "twice.toml"
+    _, (row,) = proofs(tmp_path / "home")
+    assert row.as_expected
+    write(folder)
+    with pytest.raises(CatalogueError, match="two certificates are named 'twice'"):
+        ledger.evidence("coin")
+
+
+def test_what_a_lemma_proves_of_each_claim_is_said(folder):
+    part = {"coin/error-rate": "its square"}
+    write(folder, claims=("coin/variance", "coin/error-rate"), place="lemmas", part=part)
+    assert "lemmas/twice  proves coin/variance; coin/error-rate (in part: its square)\n" in prove.prove(["coin"])[0]
+    notes = {proof.claim: proof.function().note for proof in ledger.evidence("coin")}
+    assert notes == {"coin/variance": "", "coin/error-rate": "proved in part: its square"}
+    write(folder, claims=("coin/variance",), place="lemmas", part=part)
+    assert "REJECTED  lemmas/twice: part: neither" in prove.prove(["coin"])[0]
+    write(folder, claims=("coin/variance",), place="slow")
+    assert "REJECTED  slow/twice: it names a claim of another paper" in prove.prove()[0]
+
+
+def test_a_limit_of_an_induction_is_among_what_it_assumes(folder):
+    falls = induction("f", "a sum", "S", "n", {"S": "0"}, {"S": "S + N - n"}, term(times="early"), as_long_as=["early"])
+    symbols, facts = dict.fromkeys(("S", "N", "n"), ""), [nonnegative("early", "N - n")]
+    write(folder, steps=[falls], symbols=symbols, facts=facts, assumes="a paper's N")
+    (proof,) = ledger.evidence("coin")
+    assert proof.assumes == "a paper's N; a sum: for n = 0, 1, … as long as N - n ≥ 0"
+    assert proof.function().verdict == "holds"
 
 
 def test_a_wrong_proof_decides_nothing_and_a_changed_file_is_a_new_check(folder, tmp_path):
@@ -132,8 +169,9 @@ def test_prove_lists_what_is_asked_for(folder):
     assert code == 0
     assert "wrong" not in text
     shutil.rmtree(folder)
-    assert prove.prove(["coin"]) == (prove.prove(["coin"])[0], 0)
-    assert "0 of 0 certificates" in prove.prove(["coin"])[0]
+    text, code = prove.prove(["coin"])
+    assert code == 0
+    assert "0 of 0 certificates" in text
 
 
 def test_rebuild_writes_removes_and_reports(tmp_path):

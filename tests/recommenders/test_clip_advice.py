@@ -32,14 +32,14 @@ def test_curve_is_variance_plus_debiased_squared_bias():
 def test_curve_estimates_the_exact_error():
     """Over many logs the estimated error averages to the exact one, up to what cutting the squared bias at 0 adds."""
     clip, rows, runs = 0.01, 2000, 200
-    off, squares = [], []
-    for seed in range(runs):
-        reward, propensity = log(rows, seed)
-        found = advise_clip(reward, propensity, np.random.default_rng(0), target=0.05, resamples=1, candidates=256)
-        near = np.argmin(abs(found.clips - clip))
-        off.append(found.mean_squared_error[near] - STEEP.mean_squared_error(found.clips[near], rows))
-        lost = reward * 0.05 * (1 / propensity - 1 / np.maximum(propensity, found.clips[near]))
-        squares.append(lost.mean() ** 2 - lost.var() / (rows - 1))
+    rng = np.random.default_rng(0)
+    reward, propensity = STEEP.sample(rng, runs, rows)
+    found = advise_clip(reward, propensity, rng, target=0.05, resamples=1, candidates=256)
+    near = np.argmin(abs(found.clips - clip), axis=-1, keepdims=True)
+    near, estimate = (np.take_along_axis(x, near, axis=-1) for x in (found.clips, found.mean_squared_error))
+    off = estimate[:, 0] - [STEEP.mean_squared_error(clip, rows) for clip in near[:, 0]]
+    lost = reward * 0.05 * (1 / propensity - 1 / np.maximum(propensity, near))
+    squares = lost.mean(axis=-1) ** 2 - lost.var(axis=-1) / (rows - 1)
     error = norm.isf(1e-6 / 2) * np.std(off) / np.sqrt(runs)
     # Cutting a variable with a mean that is not negative at 0 adds at most half its deviation.
     assert -error < np.mean(off) < error + np.std(squares) / 2
@@ -56,12 +56,11 @@ def test_even_exposure_needs_no_clip():
 def test_the_advised_clip_pays_in_most_large_logs():
     """Its exact error is below that of no clip: in more than half of all logs, shown with an error of one in a
     million."""
-    runs, pays = 60, 0
-    for seed in range(runs):
-        found = advise_clip(*log(3000, seed), np.random.default_rng(0), target=0.05, resamples=20)
-        assert found.clip_low <= found.clip_high
-        assert found.saving < 1.0
-        pays += STEEP.mean_squared_error(found.clip, 3000) < STEEP.mean_squared_error(0.0, 3000)
+    runs, rng = 60, np.random.default_rng(0)
+    found = advise_clip(*STEEP.sample(rng, runs, 3000), rng, target=0.05, resamples=20)
+    assert np.all(found.clip_low <= found.clip_high)
+    assert np.all(found.saving < 1.0)
+    pays = sum(STEEP.mean_squared_error(clip, 3000) < STEEP.mean_squared_error(0.0, 3000) for clip in found.clip)
     assert clopper_pearson(pays, runs, alpha=1e-6)[0] > 0.5
 
 
@@ -70,11 +69,26 @@ def test_the_same_generator_gives_the_same_advice():
     assert first[:6] == second[:6]
 
 
+def test_a_batch_is_its_logs_one_by_one():
+    """With a generator that goes from log to log; 701 rows do not divide into groups of one size."""
+    rng = np.random.default_rng(0)
+    reward, propensity = STEEP.sample(rng, 6, 701)
+    propensity = propensity * rng.uniform(0.9, 1.0, propensity.shape)
+    target = rng.uniform(0.0, 0.1, propensity.shape)
+    shaped = [column.reshape(2, 3, 701) for column in (reward, propensity, target)]
+    batch = advise_clip(*shaped[:2], np.random.default_rng(5), target=shaped[2], resamples=20)
+    turn = np.random.default_rng(5)
+    for log in range(6):
+        alone = advise_clip(reward[log], propensity[log], turn, target=target[log], resamples=20)
+        for together, one in zip(batch, alone, strict=True):
+            np.testing.assert_allclose(together.reshape(6, *one.shape)[log], one, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
         ({"reward": np.ones(1), "propensity": np.ones(1)}, "at least 2"),
-        ({"reward": np.ones(0), "propensity": np.ones(0)}, "0 rows"),
+        ({"reward": np.ones(0), "propensity": np.ones(0)}, r"reward has \(0,\): needs a last axis of rows"),
         ({"propensity": np.zeros(10)}, "propensity = 0"),
         ({"reward": np.ones(9)}, "shapes must agree"),
         ({"reward": np.full(10, np.nan)}, "reward = nan"),

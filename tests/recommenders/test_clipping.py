@@ -74,7 +74,10 @@ def test_libraries_agree():
         ({"relevance": np.full(9, 2.0)}, "relevance = 2"),
         ({"difference": np.full(9, np.inf)}, "difference = inf"),
         ({"users": 0.5}, "users = 0.5"),
-        ({"relevance": np.zeros(0), "propensity": np.zeros(0), "difference": np.zeros(0)}, "pairs = 0"),
+        (
+            {"relevance": np.zeros(0), "propensity": np.zeros(0), "difference": np.zeros(0)},
+            "needs a last axis of pairs",
+        ),
     ],
 )
 def test_bad_input_is_named(changes, named):

@@ -62,10 +62,20 @@ def test_long_logs_are_sketched_without_losing_much():
     assert exact.low < sketched.low < sketched.high < exact.high
 
 
+def test_a_batch_is_its_logs_one_by_one():
+    reward, propensity = (column.reshape(2, 5, 500) for column in (REWARD, PROPENSITY))
+    batch = honest_interval(reward, propensity, target=WORLD.target, clip=0.05)
+    for at in np.ndindex(2, 5):
+        alone = honest_interval(reward[at], propensity[at], target=WORLD.target, clip=0.05)
+        assert (batch.low[at], batch.high[at]) == alone
+
+
 def test_weights_that_cannot_have_mean_one_are_refused():
     check_mean_weight(WORLD.target / PROPENSITY)
     with pytest.raises(ValueError, match="mean importance weight"):
         honest_interval(REWARD, PROPENSITY, target=1.0)
+    with pytest.raises(ValueError, match="mean importance weight is 2, certainly above"):
+        check_mean_weight(np.outer([1.0, 2.0, 1.0], np.ones(500)))
 
 
 def test_one_row_has_no_standard_error():
@@ -81,7 +91,7 @@ def test_one_row_has_no_standard_error():
         ({"reward_range": (1.0, 1.0)}, "reward_range"),
         ({"propensity": PROPENSITY * 0.0}, "propensity = 0"),
         ({"reward": REWARD[1:]}, "shapes must agree"),
-        ({"reward": REWARD[:0], "propensity": PROPENSITY[:0]}, "empty"),
+        ({"reward": REWARD[:0], "propensity": PROPENSITY[:0]}, "needs a last axis of rows"),
         ({"clip": 2.0}, "clip = 2"),
     ],
 )

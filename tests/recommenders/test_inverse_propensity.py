@@ -96,7 +96,7 @@ def _spoilt(column, value):
         (REWARD, PROPENSITY, _spoilt(TARGET, np.nan), "target = nan"),
         (REWARD, PROPENSITY, 2.0, "target = 2"),
         (REWARD[:-1], PROPENSITY, 1.0, "shapes must agree"),
-        (REWARD[:0], PROPENSITY[:0], 1.0, "empty"),
+        (REWARD[:0], PROPENSITY[:0], 1.0, "needs a last axis of rows"),
     ],
 )
 def test_illegal_logs_are_named(estimator, clip, reward, propensity, target, named):
@@ -107,7 +107,11 @@ def test_illegal_logs_are_named(estimator, clip, reward, propensity, target, nam
 def test_weights_that_are_all_zero_make_no_weighted_mean():
     with pytest.raises(ValueError, match="sum of the weights = 0"):
         self_normalised_mean(REWARD, PROPENSITY, target=0.0)
-    for weights, named in ((np.zeros(3), "largest weight = 0"), (np.empty(0), "empty"), (np.array([np.inf]), "inf")):
+    for weights, named in (
+        (np.zeros(3), "largest weight = 0"),
+        (np.empty(0), "needs a last axis of rows"),
+        (np.array([np.inf]), "inf"),
+    ):
         with pytest.raises(ValueError, match=named):
             effective_sample_size(weights)
 

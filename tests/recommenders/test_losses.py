@@ -119,7 +119,7 @@ def test_small_losses_keep_their_relative_accuracy():
         (lambda: local_losses(np.array([0.0, np.inf])), "logit = inf"),
         (lambda: local_losses(0.0, local="hinge"), "hinge"),
         (lambda: loss(LOGIT, naive(CLICK), reduction="median"), "median"),
-        (lambda: loss(LOGIT[:0], naive(CLICK[:0]), reduction="mean"), "at least one pair"),
+        (lambda: loss(LOGIT[:0], naive(CLICK[:0]), reduction="mean"), "needs a last axis of pairs"),
     ],
 )
 def test_bad_input_is_named(call, named):

@@ -128,7 +128,7 @@ def test_bad_input_is_refused(metric):
         metric.__wrapped__(RELEVANCE, SCORE, cutoff=2, divisor="all")
     with pytest.raises(ValueError, match="score = nan"):
         metric(RELEVANCE, SCORE * np.nan, cutoff=2)
-    with pytest.raises(ValueError, match="at least one item"):
+    with pytest.raises(ValueError, match="needs a last axis of items"):
         metric(RELEVANCE[:0], SCORE[:0], cutoff=2)
 
 

@@ -146,7 +146,7 @@ def test_tiny_propensities_in_float32():
         (lambda: dependence_bias(GAMMA, THETA, LOGIT * np.nan), "difference = nan"),
         (lambda: weighted_mf_bias(GAMMA, THETA, Losses(LOGIT * np.nan, LOGIT)), "positive = nan"),
         (lambda: exposure_mf_expectation(GAMMA, THETA, Losses(LOGIT, LOGIT * np.inf)), "negative = "),
-        (lambda: clipped_bias(GAMMA[:0], THETA[:0], LOGIT[:0], clip=0.1), "at least one pair"),
+        (lambda: clipped_bias(GAMMA[:0], THETA[:0], LOGIT[:0], clip=0.1), "needs a last axis of pairs"),
     ],
 )
 def test_bad_input_is_named(call, named):

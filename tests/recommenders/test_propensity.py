@@ -50,7 +50,7 @@ def test_libraries_agree():
         (lambda: popularity_propensity(np.array([3.0, 0.0])), "clicks = 0"),
         (lambda: popularity_propensity(np.array([3.0, -1.0])), "clicks = -1"),
         (lambda: popularity_propensity(np.array([3.0, np.inf])), "clicks = inf"),
-        (lambda: popularity_propensity(np.zeros(0)), "empty"),
+        (lambda: popularity_propensity(np.zeros(0)), "needs a last axis of items"),
         (lambda: popularity_propensity(CLICKS, power=0.0), "power = 0"),
         (lambda: clip_propensity(np.array([0.5, 0.0]), clip=0.1), "propensity = 0"),
         (lambda: clip_propensity(np.array([0.5]), clip=-1.0), "clip = -1"),

@@ -8,8 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.routing import RULES, dual_value, lagrangian, loads, route, shortfall, update
-from lab.routing.lagrangian import overshoot, switched_slots, switching_benefit
+from lab.routing.lagrangian import dual_value, lagrangian, overshoot, shortfall, switched_slots, switching_benefit
+from lab.routing.rules import RULES, update
+from lab.routing.selection import loads, route
 from tests.libraries import assert_libraries_agree
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from lab.inference.betting import confidence_sequence
 from lab.inference.intervals import clopper_pearson
-from lab.routing import RULES, dual_value, loads, max_violation, route, update
 from lab.routing import uniform_scores as uniform
+from lab.routing.balance import max_violation
+from lab.routing.lagrangian import dual_value
 from lab.routing.online import Policy, descend, follow
 from lab.routing.regret import (
     constant_step_slope,
@@ -18,6 +19,8 @@ from lab.routing.regret import (
     sign_rule_slope,
 )
 from lab.routing.router import RouterTask, gradients, train
+from lab.routing.rules import RULES, update
+from lab.routing.selection import loads, route
 from lab.routing.worlds import FixedTokens, sigmoid_tokens, spread_means, stream
 
 
@@ -126,8 +129,8 @@ def test_regret_formulas():
     eigenvalues, variances = np.full(5, 144.0), np.full(5, 32.0)
     assert logarithmic_coefficient(eigenvalues, variances, step_factor=1 / 144) == pytest.approx(160 / 288)
     assert constant_step_slope(eigenvalues, variances, step_size=0.3 / 144) == pytest.approx(0.098, abs=5e-4)
-    assert logarithmic_bound(19200.0, strong_convexity=144.0, steps=3000.0) == pytest.approx(600, rel=0.02)
-    assert sign_rule_slope(120, 6, experts_per_token=2, rate=0.002) == pytest.approx(0.2 * 0.0912, rel=1e-3)
+    assert logarithmic_bound(19200.0, strong_convexity=144.0, steps=3000.0) == pytest.approx(600, abs=0.5)
+    assert sign_rule_slope(120, 6, experts_per_token=2, rate=0.002) == pytest.approx(0.2 * 0.0912, abs=0.2e-4)
     constant = second_moments(eigenvalues, variances, np.full(200, 0.3 / 144), start=np.zeros(5))
     assert constant[-1] == pytest.approx(constant_step_slope(eigenvalues, variances, step_size=0.3 / 144))
     with pytest.raises(ValueError, match=r"step_factor · eigenvalues = 0\.4"):

@@ -38,7 +38,7 @@ def test_long_runs_against_fifty_digits():
     ours = _divergences(rock_paper_scissors(), np.full(3, -np.log(3.0)))
     for share, row in zip(SHARES, ours, strict=True):
         assert np.max(np.abs(row[1:] - in_fifty_digits(share))) < ROUNDING / 10
-    np.testing.assert_allclose(ours[:, -1], [0.039, 0.30, 3.9], rtol=0.02)
+    np.testing.assert_array_less(np.abs(ours[:, -1] - [0.039, 0.30, 3.9]), [5e-4, 5e-3, 5e-2])
 
 
 def test_runs_start_at_the_reference_without_momentum():

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from lab.mixing import Moments, averaged, mean_squared_error, optimal_weight, step_error
+from lab.mixing.closed_form import Moments, averaged, mean_squared_error, optimal_weight, step_error
 from simulations.bvpo.brute_force import best_weight, integers
 
 
