@@ -84,7 +84,7 @@ def flip_at_random(source: Any, won: Bool[Array, "..."], *, flip_rate: Real) -> 
     check_flip_rate(flip_rate)
     check_broadcast(won=won, flip_rate=flip_rate)
     shape: tuple[int, ...] = tuple(won.shape)
-    of_rate: tuple[int, ...] = np.shape(flip_rate)
+    of_rate: tuple[int, ...] = tuple(np.shape(flip_rate))
     if np.broadcast_shapes(shape, of_rate) != shape:
         raise ValueError(f"flip_rate has {of_rate}: must broadcast to the shape of won, {shape}")
     if isinstance(source, np.random.Generator):

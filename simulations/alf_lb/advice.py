@@ -13,7 +13,7 @@ from lab.routing.worlds import TokenStream, stream
 from simulations.alf_lb.curvature import streams
 from simulations.alf_lb.findings import share_at_least
 
-LOGGED, FOLLOWING, LATE = 10, 600, 400  # batches in the log, after it, and of these judged when the start-up is over
+LOGGED, FOLLOWING, LATE = 5, 600, 400  # batches in the log, after it, and of these judged when the start-up is over
 
 
 def _late_imbalance(world: TokenStream, key: jax.Array, rng: np.random.Generator, factor: float) -> np.ndarray:
@@ -29,7 +29,7 @@ def _late_imbalance(world: TokenStream, key: jax.Array, rng: np.random.Generator
 
 @evidence("alf-lb/advised-rates-balance", kind="sampled", over=streams(6, 2), size=16)
 def batches_after_the_advised_start_up(world: TokenStream, draw: Draw, factor: float = 1.0) -> Mean:
-    """Rates advised for a log of 1,000 tokens, from biases of 0, three rules: in how many worlds does each keep the
+    """Rates advised for a log of 500 tokens, from biases of 0, three rules: in how many worlds does each keep the
     mean MaxVio of 400 batches after the advised start-up within 1.1 advised noise floors?
     """
     rng, keys = draw.rng, jax.random.split(draw.key, len(world.means))

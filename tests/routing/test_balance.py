@@ -1,5 +1,6 @@
 """MaxVio, capacity, the noise floor, the leak of Expert Choice, the auxiliary loss: hand calculations and limits."""
 
+from itertools import combinations
 from math import comb
 
 import jax
@@ -11,7 +12,16 @@ from scipy.stats import binom
 
 from lab.inference.sequential import MeanJudge
 from lab.routing.auxiliary import affinity_gradient, auxiliary_loss
-from lab.routing.balance import capacity_range, check_capacity, max_violation, noise_floor, noise_floor_bound
+from lab.routing.balance import (
+    capacity_range,
+    check_capacity,
+    expected_maximum,
+    load_variance,
+    max_violation,
+    noise_floor,
+    noise_floor_bound,
+    normal_noise_floor,
+)
 from lab.routing.expert_choice import leak_bound, leak_capacity, leak_limit
 from lab.routing.selection import loads, top_k
 from tests.libraries import assert_libraries_agree
@@ -65,8 +75,36 @@ def test_floor_against_simulation(setting):
     assert close.verdict == below.verdict == "holds"
 
 
+def test_variance_of_loads_by_enumeration():
+    """Every set of K of E experts as likely, one token: along a vector that sums to 0, E/(E − 1) of that of a load."""
+    every = np.array([[k in chosen for k in range(5)] for chosen in combinations(range(5), 2)], float)
+    covariance = np.cov(every.T, ddof=0)
+    variance = load_variance(7, 5, experts_per_token=2) / 7
+    np.testing.assert_allclose(np.diag(covariance), variance, rtol=1e-12)
+    np.testing.assert_allclose(np.linalg.eigvalsh(covariance)[1:], variance * 5 / 4, rtol=1e-12)
+    assert load_variance(7, 5, experts_per_token=5) == 0
+
+
+def test_expected_maximum():
+    assert expected_maximum(2) == pytest.approx(1 / np.pi**0.5, rel=1e-10)
+    assert expected_maximum(3) == pytest.approx(1.5 / np.pi**0.5, rel=1e-10)
+    assert expected_maximum(64) < (2 * np.log(64)) ** 0.5
+
+
+def test_floor_of_normal_loads():
+    """Two experts: 2E|n − T/2|/T of a normal n is √(2/πT). The binomial floor tends to it from above, as 1/√L."""
+    assert normal_noise_floor(50, 2, experts_per_token=1) == pytest.approx((2 / (np.pi * 50)) ** 0.5, rel=1e-10)
+    excess = [
+        noise_floor(tokens, 8, experts_per_token=2) / normal_noise_floor(tokens, 8, experts_per_token=2) - 1
+        for tokens in (400, 1600, 6400)
+    ]
+    assert 0 < excess[2] < 0.01
+    np.testing.assert_allclose(np.divide(excess[:-1], excess[1:]), 2, rtol=0.1)
+
+
 def test_floor_at_the_ends():
-    assert noise_floor(100, 4, experts_per_token=4) == 0
+    for floor in (noise_floor, normal_noise_floor, noise_floor_bound):
+        assert floor(100, 4, experts_per_token=4) == 0
     with pytest.raises(ValueError, match="tokens = 0"):
         noise_floor(0, 4, experts_per_token=1)
 

@@ -8,7 +8,6 @@ from scipy.stats import norm
 
 from lab.inference.sequential import MeanJudge
 from lab.routing import uniform_scores as uniform
-from lab.routing.balance import expected_maximum
 from lab.routing.jitter import proportional_jitter, sign_jitter
 from lab.routing.load_streams import LoadStream, settle
 from lab.routing.online import Policy, follow
@@ -75,12 +74,6 @@ def test_settle_continues_from_a_start_and_reverses():
     np.testing.assert_allclose(lone.bias[:, 1], [-first, -first], atol=slack)
     with pytest.raises(ValueError, match="last = 3"):
         settle(world, jax.random.key(0), policies=policies, runs=1, steps=2, last=3)
-
-
-def test_expected_maximum():
-    assert expected_maximum(2) == pytest.approx(1 / np.pi**0.5, rel=1e-10)
-    assert expected_maximum(3) == pytest.approx(1.5 / np.pi**0.5, rel=1e-10)
-    assert expected_maximum(64) < (2 * np.log(64)) ** 0.5
 
 
 def test_jitter_by_hand():

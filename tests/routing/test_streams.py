@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 from lab.inference.betting import confidence_sequence
 from lab.inference.intervals import clopper_pearson
@@ -17,6 +18,7 @@ from lab.routing.regret import (
     logarithmic_coefficient,
     second_moments,
     sign_rule_slope,
+    sign_variance,
 )
 from lab.routing.router import RouterTask, gradients, train
 from lab.routing.rules import RULES, update
@@ -58,6 +60,25 @@ def test_balanced_stream():
     low, high = confidence_sequence(products, alpha=1e-6 / 36, low=-40.0 * 80.0, high=80.0**2)
     covariance = world.load_covariance.ravel()
     assert np.all((low <= covariance) & (covariance <= high))
+
+
+@pytest.mark.parametrize("experts", [2, 3, 7])
+def test_curvature_at_balance(experts):
+    """All eigenvalues but the one of constants, whatever K."""
+    for k in range(1, experts):
+        curvature = np.linalg.eigvalsh(uniform.hessian(np.zeros(experts), experts_per_token=k))
+        np.testing.assert_allclose(curvature[1:], uniform.balanced_curvature(experts), rtol=1e-12)
+    with pytest.raises(ValueError, match="experts = 1"):
+        uniform.balanced_curvature(1)
+
+
+@pytest.mark.parametrize("experts", [2, 3, 6])
+def test_variance_of_signs(experts):
+    """Normal loads of which the mean is taken away: 1 − E[signs of two], by the law of two correlated normals."""
+    both_above = multivariate_normal.cdf(
+        [0.0, 0.0], cov=[[1, -1 / (experts - 1)], [-1 / (experts - 1), 1]], allow_singular=True
+    )
+    assert sign_variance(experts) == pytest.approx(1 - (4 * both_above - 1), abs=1e-7)
 
 
 def test_means_swing():

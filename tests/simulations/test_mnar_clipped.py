@@ -10,7 +10,7 @@ from lab.recommenders.losses import local_losses, naive
 from lab.recommenders.metrics import dcg
 from lab.recommenders.moments import clipped_bias, shared_shock_variance, unbiased_variance, weighted_mf_bias
 from lab.recommenders.propensity import popularity_propensity
-from simulations.mnar_clipped import learning
+from simulations.mnar_clipped import films
 
 
 def test_counterexamples_in_numbers():
@@ -43,7 +43,7 @@ def test_the_tuned_clip_and_its_count():
 @pytest.mark.skipif(MOVIELENS.file is None, reason=f"install it with {MOVIELENS.install}")
 def test_the_counterexample_on_rare_films_in_numbers():
     """The losses of the first replicate at p = 0.5."""
-    found = learning.replicate(0, learning.FEW)
+    found = films.replicate(0, films.FEW)
     rare, common = (
         {name: float(table[name][0].mean()) for name in ("naive", "unbiased")}
         for table in (found.rare_loss, found.common_loss)
