@@ -159,7 +159,6 @@ def _sums_in_blocks(
 
 def _dot(x: np.ndarray, y: np.ndarray) -> float:
     """Σ x y, in rows so short that no BLAS starts threads for them: on a busy machine those wait for each other."""
-    whole, rest = x.shape[0] // SHORT * SHORT, x.shape[0] % SHORT
-    each = y if y is ONES else y[:whole].reshape(-1, SHORT)
-    last = np.vecdot(x[whole:], y[-rest or len(y) :])
-    return float(np.add.reduce(np.vecdot(x[:whole].reshape(-1, SHORT), each)) + last)
+    whole = x.shape[0] // SHORT * SHORT
+    short, rest = (ONES, ONES[: x.shape[0] - whole]) if y is ONES else (y[:whole].reshape(-1, SHORT), y[whole:])
+    return float(np.add.reduce(np.vecdot(x[:whole].reshape(-1, SHORT), short)) + np.vecdot(x[whole:], rest))

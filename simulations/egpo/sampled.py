@@ -1,7 +1,7 @@
 """The authors' simulations with sampled gradients and tables, at their own settings, five solvers (C3, C4).
 
 100 draws an update, 100,000 updates at β = 0.01, s = 2e-4; the size of a check is the number of updates, a quarter of
-them in the quick profile. All checks but the last read the same run, whose random numbers have a seed of their own; 32
+them in the quick profile. All checks but the last read the same run, whose random numbers have a seed of their own; 48
 games stand in for the authors' ten, so that a median has an interval.
 """
 
@@ -25,7 +25,7 @@ from lab.ledger.findings import Interval, at_most, interval
 from simulations.egpo.protocol import METHODS, slowest_moduli
 from simulations.egpo.worlds import authors_games
 
-WEIGHT, RATE, UPDATES, GAMES = 0.01, 2e-4, 100_000, 32
+WEIGHT, RATE, UPDATES, GAMES = 0.01, 2e-4, 100_000, 48
 STEP = float(step_from_sgd(RATE, beta=WEIGHT, actions=ACTIONS))  # η = 0.008, ηβ = 8e-5: eight time constants
 ROUNDING = 1e-12  # of a gap: ten terms of 1e-16 times logits below 100 and their squares
 

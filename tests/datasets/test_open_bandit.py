@@ -117,6 +117,7 @@ def test_five_propensities_are_no_simulated_frequencies():
         ticks = log.propensity / TICK
         odd[campaign] = log.propensity[np.abs(ticks - np.round(ticks)) > 1e-6].tolist()
     assert odd == {"all": [], "men": [1 / 34], "women": [1 / 46, 1 / 46, 1 / 46, 1e-6]}
+    assert [np.sum(open_bandit(name, "bts").propensity == 1 / items) for name, items in CAMPAIGNS.items()] == [5, 1, 3]
     weight = open_bandit("women", "bts").uniform_weight
     assert mean_and_error(weight[weight < weight.max()]) == pytest.approx((0.960, 0.040), abs=5.1e-4)
 

@@ -102,3 +102,11 @@ def test_bad_input_is_named(changes, named):
     arguments = {"reward": np.ones(10), "propensity": np.full(10, 0.5)} | changes
     with pytest.raises(ValueError, match=named):
         advise_clip(arguments.pop("reward"), arguments.pop("propensity"), np.random.default_rng(0), **arguments)
+
+
+def test_lists_are_arrays_and_a_target_of_other_rows_is_named():
+    reward, propensity = log(50)
+    listed = advise_clip.__wrapped__(reward.tolist(), propensity.tolist(), np.random.default_rng(0), target=0.05)
+    assert listed[:6] == advise_clip(reward, propensity, np.random.default_rng(0), target=0.05)[:6]
+    with pytest.raises(ValueError, match=r"target has \(3,\)"):
+        advise_clip(reward, propensity, np.random.default_rng(0), target=np.full(3, 0.05))

@@ -84,3 +84,20 @@ def test_bad_input_is_named(changes, named):
     arguments = dict(zip(("relevance", "propensity", "difference"), problem(0), strict=True)) | changes
     with pytest.raises(ValueError, match=named):
         optimal_clip(**arguments)
+
+
+def test_other_pairs_are_named():
+    """Also lengths 1 and 2, which would spread silently; beneath the suite's own checker of shapes."""
+    two = np.full(2, 0.5)
+    for length in (1, 3):
+        for changed in range(3):
+            arguments = [np.full(length, 0.5) if i == changed else two for i in range(3)]
+            with pytest.raises(ValueError, match=rf"has \({length},\).*needs a last axis of pairs"):
+                optimal_clip.__wrapped__(*arguments)
+            with pytest.raises(ValueError, match="needs a last axis of pairs"):
+                clip_error(*arguments, clip=0.1)
+    with pytest.raises(ValueError, match=r"worlds has \(4,\), users has \(3,\)"):
+        optimal_clip(np.full((4, 2), 0.5), np.full((4, 2), 0.5), np.ones((4, 2)), users=np.ones(3))
+    with pytest.raises(ValueError, match=r"worlds has \(4,\), users has \(3,\)"):
+        clip_error(np.full((4, 2), 0.5), np.full((4, 2), 0.5), np.ones((4, 2)), clip=0.1, users=np.ones(3))
+    assert optimal_clip.__wrapped__([0.5], [0.1], [1.0]).clip == optimal_clip(*np.array([[0.5], [0.1], [1.0]])).clip

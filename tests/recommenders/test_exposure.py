@@ -118,3 +118,9 @@ def test_log_samples_follow_the_world():
         for seen, count, expected in ((shown.sum(), shown.size, chance), (reward[shown].sum(), shown.sum(), relevance)):
             low, high = clopper_pearson(seen, count, alpha=1e-6 / 6)
             assert low <= expected <= high
+
+
+def test_log_errors_of_several_clips_at_once():
+    clips = np.array([0.0, 0.1, 0.5, 1.0])
+    one_by_one = [LOG.mean_squared_error(float(clip), 10) for clip in clips]
+    assert LOG.mean_squared_error(clips[:, None], 10).tolist() == one_by_one

@@ -149,6 +149,39 @@ def test_start_is_small_and_the_same_for_the_same_seed():
     assert first.items.dtype == np.float32
 
 
+def test_weights_count_pairs_several_times(problem):
+    """A loss with weights (a, b) is the target a/(a + b) with the weight a + b: one Adam step of each."""
+    initial, _, rng = problem
+    weights = Weights(*rng.uniform(0.1, 2.0, (2, USERS, ITEMS)).astype(np.float32))
+    total = weights.positive + weights.negative
+    held_out = np.zeros_like(total)
+    held_out[0] = 1
+    found = fit_dense(initial, weights.positive / total, held_out, weight=total, steps=2, decay=0.0)
+
+    def weighted(model):
+        return jnp.sum((1 - held_out) * loss(scores(model), Weights(*(jnp.asarray(w) for w in weights))))
+
+    adam = optax.adam(0.05)
+    model = as_float64(initial)
+    change, _ = adam.update(jax.grad(weighted)(model), adam.init(model))
+    moved = optax.apply_updates(model, change)
+    watch = [float(jnp.sum(held_out * loss(scores(m), Weights(*weights)))) for m in (model, moved)]
+    for ours, theirs in zip(found, model if watch[0] <= watch[1] else moved, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_patience_changes_nothing_while_models_improve(problem):
+    """Stopping early returns the best model so far; with the whole number of steps as patience, that of all steps."""
+    initial, target, _ = problem
+    held_out = np.zeros_like(target)
+    held_out[0] = 1
+    full, patient, hasty = (
+        fit_dense(initial, target, held_out, steps=200, patience=patience, step_size=0.3) for patience in (None, 200, 1)
+    )
+    watch = [float(jnp.sum(held_out * value(scores(model), target))) for model in (full, patient, hasty)]
+    assert watch[0] == watch[1] <= watch[2]
+
+
 @pytest.mark.slow
 def test_naive_row_of_the_sheet_is_within_reach():
     """Made-up worlds of 150 × 150: the sheet's relative losses of the naive loss, means of 3 worlds to two decimals,

@@ -99,3 +99,20 @@ def test_bad_input_is_named(changes, named):
     arguments = {"reward": REWARD, "propensity": PROPENSITY, "target": WORLD.target} | changes
     with pytest.raises(ValueError, match=named):
         honest_interval(**arguments)
+
+
+def test_lists_are_arrays():
+    """Beneath the suite's own type checker, which lets no list pass."""
+    reward, propensity = [1.0, 0.0, 1.0], [0.5, 0.25, 0.5]
+    columns = np.array(reward), np.array(propensity)
+    assert normal_interval.__wrapped__(reward, propensity) == normal_interval(*columns)
+    found = honest_interval.__wrapped__(reward, propensity, target=0.1)
+    assert found == honest_interval(*columns, target=0.1)
+
+
+@pytest.mark.parametrize("target", [np.full(2, 0.1), np.full((2, 5000), 0.1)])
+def test_a_target_of_other_rows_is_named(target):
+    with pytest.raises(ValueError, match="target has"):
+        honest_interval(REWARD, PROPENSITY, target=target)
+    with pytest.raises(ValueError, match="target has"):
+        normal_interval(REWARD, PROPENSITY, target=target)

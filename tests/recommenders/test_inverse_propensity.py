@@ -1,7 +1,9 @@
 """Inverse-propensity estimators of a mean reward: against plain NumPy, on all libraries, and on illegal logs."""
 
+import jax
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,11 +22,12 @@ PROPENSITY, TARGET = RNG.uniform(0.01, 1.0, ROWS), RNG.uniform(0.0, 1.0, ROWS)
 REWARD = RNG.normal(size=ROWS)
 
 
-@pytest.mark.parametrize("block", [2**18, 64, 7])
+@pytest.mark.parametrize(("block", "short"), [(2**17, 2**12), (2**17, 16), (64, 64), (7, 2)])
 @pytest.mark.parametrize("clip", [0.0, 0.3])
 @pytest.mark.parametrize("target", [1.0, 0.05, TARGET], ids=["one", "constant", "varied"])
-def test_equals_the_plain_line(block, clip, target, monkeypatch):
-    monkeypatch.setattr(inverse_propensity, "BLOCK", block)
+def test_equals_the_plain_line(block, short, clip, target, monkeypatch):
+    for name, number in (("BLOCK", block), ("SHORT", short), ("ONES", np.ones(short))):
+        monkeypatch.setattr(inverse_propensity, name, number)
     weights = target / np.maximum(PROPENSITY, clip)
     found = inverse_propensity_mean(REWARD, PROPENSITY, target=target, clip=clip)
     np.testing.assert_allclose(found, np.mean(REWARD * weights), rtol=1e-12, atol=1e-15)
@@ -125,3 +128,42 @@ def test_zero_rewards_do_not_hide_a_zero_propensity():
 def test_illegal_clips_are_named(clip):
     with pytest.raises(ValueError, match="clip = "):
         inverse_propensity_mean(REWARD, PROPENSITY, clip=clip)
+
+
+def test_sums_of_whole_numbers_are_exact():
+    """Every partial sum is a whole number below 2⁵³: blocks, short rows and the rest lose and repeat nothing."""
+    rows = 2 * inverse_propensity.BLOCK + inverse_propensity.SHORT + 5
+    reward, propensity = np.arange(float(rows)), np.where(np.arange(rows) % 2, 0.25, 1.0)
+    total = np.sum(reward * (1 / propensity))
+    assert inverse_propensity_mean(reward, propensity) == total / rows
+    assert inverse_propensity_mean(reward, propensity, target=np.ones(rows)) == total / rows
+    assert self_normalised_mean(reward, propensity) == total / np.sum(1 / propensity)
+
+
+def test_lists_are_arrays():
+    """Beneath the suite's own type checker, which lets no list pass."""
+    reward, propensity = [1.0, 0.0, 1.0], [0.5, 0.25, 0.1]
+    for function in (inverse_propensity_mean, self_normalised_mean):
+        assert function.__wrapped__(reward, propensity) == function(np.array(reward), np.array(propensity))
+    assert effective_sample_size.__wrapped__([1.0, 1.0]) == 2.0
+
+
+@pytest.mark.parametrize("library", [np.asarray, jax.numpy.asarray, torch.asarray], ids=["numpy", "jax", "torch"])
+@pytest.mark.parametrize(
+    ("reward", "propensity", "more", "named"),
+    [
+        (3, 2, {}, r"shapes must agree: reward has \(3,\), propensity has \(2,\)"),
+        (3, 1, {}, "shapes must agree"),
+        (3, 3, {"target": 2}, r"shapes must broadcast: reward has \(3,\), target has \(2,\)"),
+        (1, 1, {"target": 2}, r"target has \(2,\): must spread over the log's \(1,\)"),
+        (1, 1, {"clip": 2}, r"clip has \(2,\): must spread over the log's \(1,\)"),
+    ],
+)
+def test_columns_that_do_not_fit_are_named(library, reward, propensity, more, named):
+    columns = [library(np.full(length, 0.5)) for length in (reward, propensity)]
+    settings = {name: library(np.full(length, 0.5)) for name, length in more.items()}
+    for estimator in (inverse_propensity_mean, self_normalised_mean):
+        with pytest.raises(ValueError, match=named):
+            estimator(*columns, **settings)
+    with pytest.raises(ValueError, match="shapes must broadcast"):
+        importance_weights(library(np.full(3, 0.5)), target=library(np.full(2, 0.5)))

@@ -127,3 +127,34 @@ def test_bad_input_is_named(call, named):
     with pytest.raises(Exception, match=named) as caught:
         call()
     assert isinstance(caught.value, ValueError) or "hinge" in named or "median" in named
+
+
+@pytest.mark.parametrize("library", [np.asarray, jax.numpy.asarray, torch.asarray], ids=["numpy", "jax", "torch"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda two, three: unbiased(two, three),
+        lambda two, three: clipped(two, three, clip=0.1),
+        lambda two, three: clipped(two, two, clip=three),
+        lambda two, three: exposure_mf(two, three),
+        lambda two, three: weighted_mf(two, click_weight=three),
+        lambda two, three: class_balanced(two, naive(three), ratio=2.0),
+        lambda two, three: loss(two, naive(three)),
+    ],
+)
+def test_shapes_that_do_not_fit_are_named(call, library):
+    with pytest.raises(ValueError, match=r"shapes must broadcast: .* has \(2,\), .* has \(3,\)"):
+        call(library(np.full(2, 0.5)), library(np.full(3, 0.5)))
+
+
+def test_a_reduction_wants_the_same_pairs():
+    for reduction in ("mean", "sum"):
+        with pytest.raises(ValueError, match=r"logit has \(1,\), positive weight has \(2,\).*last axis of pairs"):
+            loss(np.zeros(1), naive(np.ones(2)), reduction=reduction)
+        assert loss(0.0, naive(np.ones(2)), reduction=reduction) > 0  # one number stands for all pairs
+
+
+def test_lists_are_arrays():
+    assert np.array_equal(clipped.__wrapped__([1.0, 0.0], [0.5, 0.5], clip=0.0).positive, [2.0, 0.0])
+    with pytest.raises(ValueError, match=r"click has \(2,\), propensity has \(3,\)"):
+        clipped.__wrapped__([1.0, 0.0], [0.5, 0.5, 0.5], clip=0.0)

@@ -135,3 +135,13 @@ def test_bad_input_is_refused(metric):
 def test_precision_is_for_items_that_are_relevant_or_not():
     with pytest.raises(ValueError, match="relevance must be 0 or 1"):
         average_precision(RELEVANCE / 2, SCORE, cutoff=2)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_lists_are_arrays_and_other_items_are_named(metric):
+    found = metric.__wrapped__(RELEVANCE.tolist(), SCORE.tolist(), cutoff=2)
+    assert found == metric(RELEVANCE, SCORE, cutoff=2)
+    with pytest.raises(ValueError, match=r"relevance has \(5,\), score has \(4,\)"):
+        metric.__wrapped__(RELEVANCE, SCORE[:4], cutoff=2)
+    with pytest.raises(ValueError, match=r"listed has \(1,\)"):
+        metric.__wrapped__(RELEVANCE, SCORE, cutoff=2, listed=np.array([True]))

@@ -2,8 +2,10 @@
 
 import itertools
 
+import jax
 import numpy as np
 import pytest
+import torch
 
 from lab.recommenders.losses import Losses, clipped, exposure_mf, ideal, local_losses, loss, weighted_mf
 from lab.recommenders.moments import (
@@ -150,5 +152,50 @@ def test_tiny_propensities_in_float32():
     ],
 )
 def test_bad_input_is_named(call, named):
+    with pytest.raises(ValueError, match=named):
+        call()
+
+
+@pytest.mark.parametrize("library", [np.asarray, jax.numpy.asarray, torch.asarray], ids=["numpy", "jax", "torch"])
+@pytest.mark.parametrize("length", [1, 3])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda g, t, s: weighted_mf_bias(g, t, Losses(s, s)),
+        lambda g, t, s: exposure_mf_expectation(g, t, Losses(s, s)),
+        lambda g, t, s: misspecified_bias(g, t, t, s),
+        lambda g, t, s: dependence_bias(g, t, s),
+        lambda g, t, s: clipped_bias(g, t, s, clip=0.3),
+        lambda g, t, s: clipped_variance(g, t, s, clip=0.3),
+        lambda g, t, s: unbiased_variance(g, t, s),
+    ],
+)
+def test_other_pairs_are_named(call, length, library):
+    """Lengths 1 and 2 would spread silently; 2 and 3 would raise each library's own error."""
+    two, other = library(np.full(2, 0.5)), library(np.full(length, 0.5))
+    for arguments in ((two, other, two), (two, two, other)):
+        with pytest.raises(ValueError, match=rf"has \({length},\).*needs a last axis of pairs"):
+            call(*arguments)
+
+
+def test_one_number_stands_for_all_pairs():
+    assert clipped_bias(0.5, THETA, 1.0, clip=0.3) == clipped_bias(np.full(PAIRS, 0.5), THETA, np.ones(PAIRS), clip=0.3)
+    with pytest.raises(ValueError, match=r"relevance has \(\), .*needs a last axis of pairs"):
+        unbiased_variance(0.5, 0.5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: clipped_relevance(GAMMA, THETA[:5], clip=0.1), "shapes must broadcast"),
+        (lambda: clipped_bias(GAMMA, THETA, LOGIT, clip=np.full(5, 0.1)), r"clip has \(5,\)"),
+        (lambda: class_balanced_minimiser(GAMMA, THETA, ratio=np.ones(5)), r"ratio has \(5,\)"),
+        (lambda: weighted_mf_bias(GAMMA, THETA, local_losses(LOGIT), click_weight=np.ones(5)), "shapes must broadcast"),
+        (lambda: shared_shock_variance.__wrapped__(GAMMA, THETA, LOGIT, shock=0.1), "an axis of users"),
+        (lambda: shared_shock_variance.__wrapped__(np.ones((2, 3)), np.ones((1, 3)), np.ones((2, 3)), shock=0.1),
+         "shapes must agree"),
+    ],
+)  # fmt: skip
+def test_shapes_that_do_not_fit_are_named(call, named):
     with pytest.raises(ValueError, match=named):
         call()

@@ -60,3 +60,15 @@ def test_libraries_agree():
 def test_bad_input_is_named(call, named):
     with pytest.raises(ValueError, match=named):
         call()
+
+
+def test_shapes_that_do_not_fit_are_named():
+    two, three = np.full(2, 0.5), np.full(3, 0.5)
+    with pytest.raises(ValueError, match=r"propensity has \(2,\), clip has \(3,\)"):
+        clip_propensity(two, clip=three)
+    with pytest.raises(ValueError, match=r"relevance has \(3,\)"):
+        exposure_posterior(two, two, three)
+    with pytest.raises(ValueError, match=r"power has \(3,\)"):
+        popularity_propensity(two, power=three)
+    with pytest.raises(ValueError, match=r"clicks has \(\): needs a last axis of items"):
+        popularity_propensity.__wrapped__(3.0)
