@@ -29,7 +29,6 @@ from lab.recommenders.propensity import clip_propensity
 ONE = np.float64(1.0).view(np.uint64)
 BLOCK = 2**17  # rows handled at once: their 1 MiB of weights stays in the cache; shorter blocks pay for their loop
 SHORT = 2**12  # rows of one dot product
-ONES = np.ones(SHORT)
 
 
 def importance_weights(propensity: Real, *, target: Real = 1.0, clip: Real = 0.0) -> Float[Array, "..."]:
@@ -140,18 +139,17 @@ def _sums_in_blocks(
             part = slice(start, start + BLOCK)
             p, r, q = propensity[part], reward[part], 1.0 if varied is None else varied[part]
             w = buffer[: p.shape[0]]
-            legal: list[Any] = [p] if varied is None else [p, q]
+            kept = np.maximum(p, clip, out=w) if clip > 0.0 else p
+            if varied is None and not normalise:
+                total += np.einsum("i->", np.divide(r, kept, out=w))  # faster than a pairwise sum; blocks are short
+            else:
+                total += _dot(r, np.divide(q, kept, out=w))
+                weight += np.einsum("i->", w) if normalise else 0.0
+            legal: list[Any] = [p] if varied is None else [p, q]  # by now in the cache
             if not all(np.maximum.reduce(x.view(np.uint64)) <= ONE for x in legal):
                 return None
             if clip > 0.0 and not np.minimum.reduce(p) > 0.0:
                 return None
-            kept = np.maximum(p, clip, out=w) if clip > 0.0 else p
-            if varied is None and not normalise:
-                total += _dot(np.divide(r, kept, out=w), ONES)
-                continue
-            total += _dot(r, np.divide(q, kept, out=w))
-            if normalise:
-                weight += _dot(w, ONES)
     if not (np.isfinite(total) and np.isfinite(weight)):
         return None
     return np.asarray(total * scale), np.asarray(weight * scale)
@@ -160,5 +158,5 @@ def _sums_in_blocks(
 def _dot(x: np.ndarray, y: np.ndarray) -> float:
     """Σ x y, in rows so short that no BLAS starts threads for them: on a busy machine those wait for each other."""
     whole = x.shape[0] // SHORT * SHORT
-    short, rest = (ONES, ONES[: x.shape[0] - whole]) if y is ONES else (y[:whole].reshape(-1, SHORT), y[whole:])
-    return float(np.add.reduce(np.vecdot(x[:whole].reshape(-1, SHORT), short)) + np.vecdot(x[whole:], rest))
+    rows = np.vecdot(x[:whole].reshape(-1, SHORT), y[:whole].reshape(-1, SHORT))
+    return float(np.add.reduce(rows) + np.vecdot(x[whole:], y[whole:]))
