@@ -4,7 +4,7 @@
 
 A child process runs each check again and again for the same time, watched by py-spy, which sees the frames of Python
 and of compiled libraries alike. A sample counts as compiled when its innermost frame lies in a library (array
-arithmetic, random numbers, XLA); the rest is the interpreter.
+arithmetic, random numbers, XLA, which the main thread may wait for); the rest is the interpreter.
 """
 
 import shutil
@@ -33,7 +33,19 @@ def main(names: list[str]) -> None:
         sys.exit("py-spy is not installed: pip install py-spy")
     with tempfile.TemporaryDirectory() as folder:
         stacks = Path(folder) / "stacks.txt"
-        watch = [watcher, "record", "--native", "--rate", str(RATE), "--format", "raw", "--output", str(stacks), "--"]
+        watch = [
+            watcher,
+            "record",
+            "--native",
+            "--idle",
+            "--rate",
+            str(RATE),
+            "--format",
+            "raw",
+            "--output",
+            str(stacks),
+            "--",
+        ]
         subprocess.run([*watch, sys.executable, "-m", "benchmarks.compiled", CHILD, *names], check=True)
         samples, compiled = counts(stacks.read_text())
     rows = [row("all sampled checks", sum(samples.values()), sum(compiled.values()))]
